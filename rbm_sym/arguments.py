@@ -1,0 +1,68 @@
+"""Checks of arguments: each error is one line that names the argument, the value and the mend."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import pytensor
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
+from pytensor.tensor.type import integer_dtypes
+
+
+def check_count(name, count, of):
+    """Raise unless `count` is an integer of at least 1; `of` says of what."""
+    if not isinstance(count, Integral) or isinstance(count, bool):
+        raise TypeError(f"{name}: an integer of at least 1 is needed, not {count!r}")
+    if count < 1:
+        raise ValueError(f"{name}: at least 1 {of} is needed, not {count}")
+
+
+def check_step_count(name, n_steps):
+    """Raise unless `n_steps` is a count of steps or a symbolic integer scalar."""
+    if not isinstance(n_steps, Variable):
+        check_count(name, n_steps, of="step of the chain")
+    elif n_steps.ndim != 0 or n_steps.dtype not in integer_dtypes:
+        raise TypeError(f"{name}: an integer scalar is needed, not a {n_steps.type}")
+
+
+def check_learning_rate(name, lr):
+    """Raise unless `lr` is a finite number above 0 or a symbolic scalar."""
+    if isinstance(lr, Variable):
+        if lr.ndim != 0:
+            raise TypeError(f"{name}: a scalar is needed, not a {lr.type}")
+    elif not isinstance(lr, Real | np.ndarray) or np.ndim(lr) != 0:
+        raise TypeError(f"{name}: a number above 0 or a symbolic scalar is needed, not {lr!r}")
+    elif not (np.isfinite(lr) and lr > 0):
+        raise ValueError(f"{name}: the learning rate must be above 0 and finite, not {lr}")
+
+
+def check_shared(name, variable, what="variable"):
+    """Raise TypeError unless `variable` is a shared variable."""
+    if not isinstance(variable, SharedVariable):
+        found = f"a {variable.type}" if isinstance(variable, Variable) else type(variable).__name__
+        raise TypeError(
+            f"{name}: a shared {what} is needed, not {found}; make one with pytensor.shared"
+        )
+
+
+def check_tensor(name, variable, shape):
+    """Raise unless `variable` is a floatX tensor whose shape, as far as it is known, is `shape`.
+
+    `shape` is a tuple of int, or None for any length.
+    """
+    floatX = pytensor.config.floatX
+    expected = f"a floatX ({floatX}) tensor of shape {shape}".replace("None", "any")
+    if not isinstance(variable, Variable):
+        raise TypeError(
+            f"{name}: {expected} is needed, not {type(variable).__name__}; wrap an array in "
+            "pytensor.shared"
+        )
+    if getattr(variable, "dtype", None) != floatX:
+        raise TypeError(f"{name}: {expected} is needed, not a {variable.type}")
+    if variable.ndim != len(shape):
+        raise ValueError(f"{name}: {expected} is needed, not one of {variable.ndim} dimensions")
+    found = variable.type.shape
+    if isinstance(variable, SharedVariable):
+        found = variable.get_value(borrow=True).shape
+    if any(None not in (f, s) and f != s for f, s in zip(found, shape, strict=True)):
+        raise ValueError(f"{name}: {expected} is needed, not one of shape {tuple(found)}")

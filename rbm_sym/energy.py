@@ -1,0 +1,135 @@
+"""Energy-based models, and their training by contrastive divergence.
+
+A free energy F gives each visible vector the probability p(v) = exp(-F(v)) / Z, where Z, the sum
+of exp(-F(v)) over all v, is out of reach. The gradient of the negative log-likelihood,
+
+    d(-log p(v)) / dθ = dF(v) / dθ - E[dF(v') / dθ],    v' distributed as p,
+
+has a positive phase at the data and a negative phase, an expectation under the model. It is
+estimated by the mean over negative particles: the end of a Markov chain that leaves p unchanged.
+The chain starts from the data (contrastive divergence, CD-k: Hinton 2002) or goes on from where
+the last update left it (persistent contrastive divergence, PCD-k: Tieleman 2008).
+"""
+
+import pytensor
+import pytensor.tensor as pt
+
+from rbm_sym.arguments import check_learning_rate, check_shared, check_step_count
+from rbm_sym.gibbs import gibbs_chain
+from rbm_sym.streams import stream_updates
+
+
+class EnergyModel:
+    """Base of models that give a free energy and a Markov chain.
+
+    A subclass sets
+
+    - `input`: symbolic matrix (batch, visible units), the training data
+    - `params`: list of shared variables
+
+    and defines `free_energy(v)` and `step(v)`. It may override the methods from `chain_start` to
+    `monitoring_cost`, where its chain's state is not the visible vector.
+    """
+
+    def free_energy(self, v_sample):
+        """F(v), shape (batch,), for visible vectors (batch, visible units)."""
+        raise NotImplementedError(f"{type(self).__name__} must define free_energy(v)")
+
+    def step(self, v_sample):
+        """One transition of a Markov chain that leaves exp(-F(v)) / Z unchanged."""
+        raise NotImplementedError(f"{type(self).__name__} must define step(v)")
+
+    def chain_start(self):
+        """Where the negative phase of CD starts: by default at the data."""
+        return self.input
+
+    def transition(self, chain_state):
+        """One step of the chain: a variable or a list of which the last is the next state."""
+        return self.step(chain_state)
+
+    def negative_particles(self, chain_end):
+        """The visible vectors among the results of the chain's last step (a list)."""
+        return chain_end[-1]
+
+    def monitoring_cost(self, chain_end, persistent, updates):
+        """A scalar to watch: by default mean F(data) - mean F(negative particles).
+
+        Parameters
+        ----------
+        chain_end : list, the results of the chain's last step
+        persistent : the persistent chain, or None in CD
+        updates : dict that the training function gets; may be added to
+        """
+        return self.cost(self.negative_particles(chain_end))
+
+    def check_persistent(self, persistent):
+        """Raise unless `persistent` can hold the state of the chain between updates."""
+        check_shared("persistent", persistent)
+
+    def negative_phase(self, persistent=None, k=1):
+        """Run the chain for `k` steps.
+
+        Returns
+        -------
+        chain_end : list, the results of the last step
+        updates : dict with the random streams and, if there is one, the persistent chain
+        """
+        # Made even if a persistent chain replaces it: as in the tutorial, the positive phase's
+        # random stream is the first one.
+        chain_start = self.chain_start()
+        if persistent is not None:
+            chain_start = persistent
+        outputs, updates = gibbs_chain(self.transition, chain_start, k)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        chain_end = [output[-1] for output in outputs]
+        if persistent is not None:
+            updates[persistent] = chain_end[-1]
+        return chain_end, updates
+
+    def cost(self, particles):
+        """Mean F(data) - mean F(particles).
+
+        Its gradient, with the particles held constant, is that of the negative log-likelihood.
+        """
+        return pt.mean(self.free_energy(self.input)) - pt.mean(self.free_energy(particles))
+
+    def get_cost_updates(self, lr=0.1, persistent=None, k=1):
+        """One update of CD-k or PCD-k.
+
+        Parameters
+        ----------
+        lr : number above 0, or symbolic scalar
+            Learning rate.
+        persistent : shared variable, or None
+            State of the chains between updates (PCD); None starts them from the data (CD). An
+            `RBM` takes a floatX matrix (number of chains, hidden units).
+        k : int or integer scalar, at least 1
+            Steps of the chain.
+
+        Returns
+        -------
+        monitoring_cost : scalar
+        updates : dict from shared variable to expression, for `pytensor.function`
+            The parameters, the persistent chain, what the monitoring cost counts, and every
+            random stream: all that training changes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if an argument is not as above
+        """
+        check_learning_rate("lr", lr)
+        check_step_count("k", k)
+        if persistent is not None:
+            self.check_persistent(persistent)
+        for param in self.params:
+            check_shared("params", param)
+
+        chain_end, updates = self.negative_phase(persistent, k)
+        particles = self.negative_particles(chain_end)
+        gradients = pt.grad(self.cost(particles), self.params, consider_constant=[particles])
+        for param, gradient in zip(self.params, gradients, strict=True):
+            updates[param] = param - gradient * pt.cast(lr, pytensor.config.floatX)
+
+        monitoring_cost = self.monitoring_cost(chain_end, persistent, updates)
+        return monitoring_cost, stream_updates([monitoring_cost, *updates.values()]) | updates

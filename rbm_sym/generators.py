@@ -1,0 +1,418 @@
+"""The two random number generators of Theano, as PyTensor Ops.
+
+MT19937 (Matsumoto and Nishimura 1998) is NumPy's `RandomState` and stood behind
+`theano.tensor.shared_randomstreams`. MRG31k3p (L'Ecuyer and Touzin 2000) stood behind
+`theano.sandbox.rng_mrg`: many parallel streams, so that the draws of a matrix do not wait
+for one another.
+
+An Op here takes a state and a number of draws and gives the next state and a vector of draws.
+A state is a plain integer array: it is saved, compared and handed through a scan like any other
+tensor. Each Op has a reference implementation (`perform`, used by every linker that has nothing
+better) and a numba kernel; both give the same numbers to the last bit.
+"""
+
+import numba
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.compile import optdb
+from pytensor.gradient import grad_undefined
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.tensor.type import integer_dtypes
+
+# A kernel's number is part of the key under which numba keeps its machine code on disk:
+# raise it whenever a kernel changes, or old code goes on being used.
+KERNEL_VERSION = 1
+
+
+class Draw(Op):
+    """`n` draws from a generator: (state, n) to (next state, vector of n draws).
+
+    Parameters
+    ----------
+    inplace : bool
+        Whether the state may be overwritten. A rewrite sets it after the graph is built:
+        an Op that destroys its input may not stand in the inner graph that scan is given.
+    """
+
+    __props__ = ("dtype", "inplace")
+
+    state_type = None
+
+    def __init__(self, dtype="float64", inplace=False):
+        self.dtype = dtype
+        self.inplace = inplace
+        if inplace:
+            self.destroy_map = {0: [0]}
+
+    def make_node(self, state, n):
+        state, n = pt.as_tensor_variable(state), pt.as_tensor_variable(n)
+        self.check_type("state", state, self.state_type)
+        if n.dtype not in integer_dtypes or n.ndim != 0:
+            raise TypeError(f"n: the number of draws is an integer scalar, not a {n.type}")
+        return self.apply(state, pt.cast(n, "int64"))
+
+    def check_type(self, name, variable, expected):
+        if (variable.dtype, variable.ndim) != (expected.dtype, expected.ndim):
+            raise TypeError(f"{name}: {self} takes a {expected}, not a {variable.type}")
+
+    def apply(self, *inputs):
+        return Apply(self, list(inputs), [inputs[0].type(), pt.vector(dtype=self.dtype)])
+
+    def infer_shape(self, *arguments):
+        # PyTensor 3.0 passes the function graph before the node, later versions do not.
+        *_, node, (state_shape, _) = arguments
+        return [state_shape, (node.inputs[1],)]
+
+    def pullback(self, inputs, outputs, cotangents):
+        reason = "a random draw has no derivative"
+        return [grad_undefined(self, i, x, reason) for i, x in enumerate(inputs)]
+
+
+# --- MT19937 ---------------------------------------------------------------------------------
+
+# The state: 624 words, the position of the next word, and the second number of the last pair of
+# normal draws, if one is kept (a flag, and the float64 as two words).
+KEY_WORDS = 624
+POSITION, HAS_NORMAL, KEPT_NORMAL = 624, 625, 626
+MERSENNE_TWISTER_WORDS = 628
+
+
+def mersenne_twister_state(seed):
+    """State of NumPy's `RandomState(seed)`: (628,) uint32. `seed` as NumPy takes it."""
+    return _from_random_state(np.random.RandomState(seed))
+
+
+def _from_random_state(random_state):
+    _, key, position, has_normal, kept_normal = random_state.get_state()
+    state = np.empty(MERSENNE_TWISTER_WORDS, dtype="uint32")
+    state[:KEY_WORDS] = key
+    state[POSITION] = position
+    state[HAS_NORMAL] = has_normal
+    state[KEPT_NORMAL:] = np.array([kept_normal]).view("uint32")
+    return state
+
+
+def _to_random_state(state):
+    random_state = np.random.RandomState(0)
+    kept_normal = state[KEPT_NORMAL:].copy().view("float64")[0]
+    random_state.set_state(
+        ("MT19937", state[:KEY_WORDS], int(state[POSITION]), int(state[HAS_NORMAL]), kept_normal)
+    )
+    return random_state
+
+
+class MersenneTwisterDraw(Draw):
+    """Draws of a `RandomState`; the state is a (628,) uint32 vector, the draws are float64."""
+
+    state_type = pt.TensorType("uint32", shape=(None,))
+
+    def perform(self, node, inputs, output_storage):
+        state, *parameters = inputs
+        random_state = _to_random_state(state)
+        draws = self.draw(random_state, *parameters)
+        output_storage[0][0] = _from_random_state(random_state)
+        output_storage[1][0] = draws.astype(self.dtype)
+
+
+class MersenneTwisterUniform(MersenneTwisterDraw):
+    """Uniform draws in [0, 1), as `RandomState.random_sample`."""
+
+    def draw(self, random_state, n):
+        return random_state.random_sample(int(n))
+
+
+class MersenneTwisterNormal(MersenneTwisterDraw):
+    """Standard normal draws, as `RandomState.standard_normal` (the polar method)."""
+
+    def draw(self, random_state, n):
+        return random_state.standard_normal(int(n))
+
+
+class MersenneTwisterBinomial(MersenneTwisterDraw):
+    """Binomial draws, as `RandomState.binomial(n, p)`: (state, n, p) to (next state, draws).
+
+    `n` is an int64 vector and `p` a float64 vector of the same length.
+    """
+
+    def __init__(self, dtype="int64", inplace=False):
+        super().__init__(dtype, inplace)
+
+    def make_node(self, state, n, p):
+        state, n, p = (pt.as_tensor_variable(x) for x in (state, n, p))
+        self.check_type("state", state, self.state_type)
+        self.check_type("n", n, pt.lvector)
+        self.check_type("p", p, pt.dvector)
+        return self.apply(state, n, p)
+
+    def infer_shape(self, *arguments):
+        *_, (state_shape, n_shape, _) = arguments
+        return [state_shape, n_shape]
+
+    def draw(self, random_state, n, p):
+        return random_state.binomial(n, p)
+
+
+# The kernels keep to strict floating point: fused or reassociated operations would change bits.
+
+
+@numba_njit(fastmath=False)
+def _twist(key):
+    for i in range(KEY_WORDS):
+        following = key[(i + 1) % KEY_WORDS]
+        y = (key[i] & np.uint32(0x80000000)) | (following & np.uint32(0x7FFFFFFF))
+        mixed = key[(i + 397) % KEY_WORDS] ^ (y >> np.uint32(1))
+        key[i] = mixed ^ np.uint32(0x9908B0DF) if y & np.uint32(1) else mixed
+
+
+@numba_njit(fastmath=False)
+def _next_word(state):
+    position = state[POSITION]
+    if position >= KEY_WORDS:
+        _twist(state[:KEY_WORDS])
+        position = np.uint32(0)
+    state[POSITION] = position + np.uint32(1)
+    y = state[position]
+    y ^= y >> np.uint32(11)
+    y ^= (y << np.uint32(7)) & np.uint32(0x9D2C5680)
+    y ^= (y << np.uint32(15)) & np.uint32(0xEFC60000)
+    return y ^ (y >> np.uint32(18))
+
+
+@numba_njit(fastmath=False)
+def _next_uniform(state):
+    high = _next_word(state) >> np.uint32(5)
+    low = _next_word(state) >> np.uint32(6)
+    return (high * 67108864.0 + low) / 9007199254740992.0
+
+
+@numba_njit(fastmath=False)
+def _fill_with_uniform(state, draws):
+    for i in range(draws.size):
+        draws[i] = _next_uniform(state)
+
+
+@numba_njit(fastmath=False)
+def _fill_with_normal(state, draws):
+    kept_normal = state[KEPT_NORMAL:].view(np.float64)
+    for i in range(draws.size):
+        if state[HAS_NORMAL]:
+            draws[i] = kept_normal[0]
+            state[HAS_NORMAL] = np.uint32(0)
+            kept_normal[0] = 0.0
+            continue
+        squared_radius = 0.0
+        while squared_radius >= 1.0 or squared_radius == 0.0:
+            x = 2.0 * _next_uniform(state) - 1.0
+            y = 2.0 * _next_uniform(state) - 1.0
+            squared_radius = x * x + y * y
+        scale = np.sqrt(-2.0 * np.log(squared_radius) / squared_radius)
+        kept_normal[0] = scale * x
+        state[HAS_NORMAL] = np.uint32(1)
+        draws[i] = scale * y
+
+
+# --- MRG31k3p --------------------------------------------------------------------------------
+
+# Two recurrences of order three; the moduli, and the matrices that take (x[n-1], x[n-2], x[n-3])
+# to the next triple (L'Ecuyer and Touzin 2000, section 3).
+MODULUS_1 = 2**31 - 1
+MODULUS_2 = 2**31 - 21069
+STEP_1 = ((0, 2**22, 2**7 + 1), (1, 0, 0), (0, 1, 0))
+STEP_2 = ((2**15, 0, 2**15 + 1), (1, 0, 0), (0, 1, 0))
+
+# Theano spaces the parallel streams of one draw, and the draws of one graph, this far apart.
+STEPS_BETWEEN_STREAMS = 2**72
+STEPS_BETWEEN_DRAWS = 2**134
+
+
+def jump(state, n_steps):
+    """The states (..., 6) int64 of MRG31k3p after `n_steps` draws (a Python integer)."""
+    first = _jump_triple(state[..., :3], STEP_1, MODULUS_1, n_steps)
+    second = _jump_triple(state[..., 3:], STEP_2, MODULUS_2, n_steps)
+    return np.concatenate([first, second], axis=-1)
+
+
+def _jump_triple(triple, step, modulus, n_steps):
+    power = _matrix_power(step, n_steps, modulus)
+    # Each product is below 2**62 and is reduced before the sum, so int64 does not overflow.
+    return (triple[..., np.newaxis, :] * power % modulus).sum(axis=-1) % modulus
+
+
+def _matrix_power(matrix, exponent, modulus):
+    # Python integers (dtype object): exponents and intermediate products exceed 64 bits.
+    power = np.eye(3, dtype=object)
+    square = np.array(matrix, dtype=object)
+    while exponent:
+        if exponent % 2:
+            power = power.dot(square) % modulus
+        square = square.dot(square) % modulus
+        exponent //= 2
+    return power.astype("int64")
+
+
+def parallel_streams(state, n_streams):
+    """States of `n_streams` streams, each 2**72 draws after the one before.
+
+    Parameters
+    ----------
+    state : (6,) integers, the first stream
+    n_streams : int, at least 1
+
+    Returns
+    -------
+    (6, n_streams) int32: one column a stream, so that a kernel walks contiguous memory.
+    """
+    states = np.asarray(state, dtype="int64").reshape(1, 6)
+    while len(states) < n_streams:
+        states = np.concatenate([states, jump(states, STEPS_BETWEEN_STREAMS * len(states))])
+    return np.ascontiguousarray(states[:n_streams].T, dtype="int32")
+
+
+class MRG31k3pUniform(Draw):
+    """Uniform draws in (0, 1]; the state is (6, n_streams) int32, draw i from stream i % n_streams.
+
+    In float32 the largest draws round to 1. `dtype` is "float32" or "float64".
+    """
+
+    state_type = pt.TensorType("int32", shape=(None, None))
+
+    def perform(self, node, inputs, output_storage):
+        state, n = inputs
+        n_streams = state.shape[1]
+        rounds = []
+        state = state.astype("int64")
+        for start in range(0, int(n), n_streams):
+            active = min(n_streams, int(n) - start)
+            integers, state[:, :active] = _next_integers(state[:, :active])
+            rounds.append(integers)
+        integers = np.concatenate(rounds) if rounds else np.zeros(0, dtype="int64")
+        output_storage[0][0] = state.astype("int32")
+        output_storage[1][0] = integers.astype(self.dtype) * _norm(self.dtype)
+
+
+def _norm(dtype):
+    # The factors as Theano writes them: in float32 not the nearest number to 2**-31.
+    return np.float32(4.6566126e-10) if dtype == "float32" else np.float64(2.0**-31)
+
+
+def _next_integers(state):
+    """One draw of each stream: integers in [1, 2**31 - 1] and the next state, both int64."""
+    x1, x2, x3, y1, y2, y3 = state
+    new_x = (2**22 * x2 + (2**7 + 1) * x3) % MODULUS_1
+    new_y = (2**15 * y1 + (2**15 + 1) * y3) % MODULUS_2
+    difference = new_x - new_y
+    integers = np.where(difference <= 0, difference + MODULUS_1, difference)
+    return integers, np.stack([new_x, x1, x2, new_y, y1, y2])
+
+
+@numba_njit(fastmath=False)
+def _advance_streams(x1, x2, x3, y1, y2, y3, draws, norm):
+    # Unsigned 32-bit words throughout, written with shifts instead of products and remainders,
+    # so that LLVM computes a vector of streams at a time.
+    modulus_1, modulus_2 = np.uint32(MODULUS_1), np.uint32(MODULUS_2)
+    for i in range(draws.size):
+        b, c = np.uint32(x2[i]), np.uint32(x3[i])
+        x = np.uint32(((b & 511) << 22) + (b >> 9) + ((c & 16777215) << 7) + (c >> 24))
+        x = np.uint32(x - modulus_1) if x >= modulus_1 else x
+        x = np.uint32(x + c)
+        x = np.uint32(x - modulus_1) if x >= modulus_1 else x
+
+        a, c = np.uint32(y1[i]), np.uint32(y3[i])
+        y = np.uint32(((a & 65535) << 15) + 21069 * (a >> 16))
+        y = np.uint32(y - modulus_2) if y >= modulus_2 else y
+        z = np.uint32(((c & 65535) << 15) + 21069 * (c >> 16))
+        z = np.uint32(z - modulus_2) if z >= modulus_2 else z
+        z = np.uint32(z + c)
+        z = np.uint32(z - modulus_2) if z >= modulus_2 else z
+        y = np.uint32(y + z)
+        y = np.uint32(y - modulus_2) if y >= modulus_2 else y
+
+        x3[i], x2[i], x1[i] = x2[i], x1[i], np.int32(x)
+        y3[i], y2[i], y1[i] = y2[i], y1[i], np.int32(y)
+        difference = np.uint32(x - y + modulus_1) if x <= y else np.uint32(x - y)
+        draws[i] = draws.dtype.type(np.int32(difference)) * norm
+
+
+@numba_njit(fastmath=False)
+def _fill_from_streams(state, draws, norm):
+    n_streams = state.shape[1]
+    for start in range(0, draws.size, n_streams):
+        _advance_streams(
+            state[0], state[1], state[2], state[3], state[4], state[5],
+            draws[start : start + n_streams], norm,
+        )  # fmt: skip
+
+
+# --- numba and rewrites ----------------------------------------------------------------------
+
+
+def _numba_draw(op, fill):
+    inplace, dtype = op.inplace, np.dtype(op.dtype)
+
+    @numba_njit(fastmath=False)
+    def draw(state, n):
+        new_state = state if inplace else state.copy()
+        draws = np.empty(n.item(), dtype)
+        fill(new_state, draws)
+        return new_state, draws
+
+    return draw, KERNEL_VERSION
+
+
+@register_funcify_default_op_cache_key(MersenneTwisterUniform)
+def numba_mersenne_twister_uniform(op, **kwargs):
+    return _numba_draw(op, _fill_with_uniform)
+
+
+@register_funcify_default_op_cache_key(MersenneTwisterNormal)
+def numba_mersenne_twister_normal(op, **kwargs):
+    return _numba_draw(op, _fill_with_normal)
+
+
+@register_funcify_default_op_cache_key(MersenneTwisterBinomial)
+def numba_mersenne_twister_binomial(op, **kwargs):
+    # Rare enough to be left to NumPy itself.
+    def draw_with_numpy(state, n, p):
+        random_state = _to_random_state(state)
+        draws = random_state.binomial(n, p)
+        return _from_random_state(random_state), draws
+
+    @numba_njit
+    def draw(state, n, p):
+        with numba.objmode(new_state="uint32[::1]", draws="int64[::1]"):
+            new_state, draws = draw_with_numpy(state, n, p)
+        return new_state, draws
+
+    return draw, KERNEL_VERSION
+
+
+@register_funcify_default_op_cache_key(MRG31k3pUniform)
+def numba_mrg31k3p_uniform(op, **kwargs):
+    norm = _norm(op.dtype)
+
+    @numba_njit(fastmath=False)
+    def fill(state, draws):
+        _fill_from_streams(state, draws, norm)
+
+    return _numba_draw(op, fill)
+
+
+@node_rewriter([Draw], inplace=True)
+def draw_in_place(fgraph, node):
+    """Overwrite the state instead of copying it: an MRG state is larger than what it draws."""
+    if node.op.inplace:
+        return False
+    return type(node.op)(dtype=node.op.dtype, inplace=True).make_node(*node.inputs).outputs
+
+
+# Beside PyTensor's own rewrite for its random variables, after all that build new graphs.
+optdb.register(
+    "rbm_sym_draw_in_place",
+    dfs_rewriter(draw_in_place, ignore_newtrees=True),
+    "fast_run",
+    "inplace",
+    position=50.9,
+)

@@ -1,0 +1,110 @@
+"""Markov chains, unrolled by scan."""
+
+import pytensor
+import pytensor.tensor as pt
+from pytensor.compile import sharedvalue
+from pytensor.graph.basic import Variable
+from pytensor.graph.replace import clone_replace
+from pytensor.tensor.type import TensorType
+
+from rbm_sym.arguments import check_step_count
+from rbm_sym.streams import set_update, stream_updates
+
+
+def gibbs_chain(step, chain_start, n_steps):
+    """Run `n_steps` steps of a Markov chain.
+
+    Parameters
+    ----------
+    step : function from the chain's state to a variable or a list of variables
+        One transition. Its last result is the next state, of the dtype and number of dimensions
+        of `chain_start`. It is called exactly once. Every random stream that it draws from
+        must be made inside of it: a draw made before would be the same at each step.
+    chain_start : tensor
+        The state before the first step.
+    n_steps : int or integer scalar, at least 1
+
+    Returns
+    -------
+    outputs : what `step` returned, over time: the leading axis of each has length `n_steps`
+        A list, or one variable where `step` returned one variable. A program that takes only
+        the last entry `[-1]` of an output does not pay for storing the others.
+    updates : dict from shared variable to expression
+        The states of the streams after the last step, for `pytensor.function`.
+
+    Raises
+    ------
+    TypeError
+        if `step` returns no variables, or a state of another type than `chain_start`, or
+        `n_steps` is no integer
+    ValueError
+        if `n_steps` is below 1, or `step` draws from a stream made outside of it
+    """
+    check_step_count("n_steps", n_steps)
+    chain_start = pt.as_tensor_variable(chain_start)
+    state = pt.tensor("chain_state", dtype=chain_start.dtype, shape=(None,) * chain_start.ndim)
+    result, made_by_step = _call_once(step, state)
+    outputs = [result] if isinstance(result, Variable) else _as_list(result)
+    _check_next_state(outputs[-1], chain_start)
+    if 1 in chain_start.type.shape:
+        # To scan, a length of 1 that is known beforehand is part of the state's type.
+        outputs[-1] = pt.specify_shape(outputs[-1], chain_start.type.shape)
+
+    step_updates = stream_updates(outputs)
+    for stream in step_updates:
+        if stream not in made_by_step:
+            raise ValueError(
+                f"step: it draws from the stream {stream}, made outside of it, so that every "
+                "step would repeat the draw; call the stream's method inside step"
+            )
+
+    # Scan calls a step function with variables of its own. Ours has been called already: a
+    # second call would make further streams and shift all that are made after them.
+    def step_again(*own_variables):
+        return clone_replace(
+            [*outputs, *step_updates.values()],
+            dict(zip([state, *step_updates], own_variables, strict=True)),
+        )
+
+    over_time = pytensor.scan(
+        step_again,
+        outputs_info=[None] * (len(outputs) - 1) + [chain_start, *step_updates],
+        n_steps=n_steps,
+        return_list=True,
+        return_updates=False,
+    )
+    updates = {}
+    for stream, states in zip(step_updates, over_time[len(outputs) :], strict=True):
+        # PyTensor's own generator states are not stored over time.
+        updates[stream] = states[-1] if isinstance(stream.type, TensorType) else states
+        set_update(stream, updates[stream])
+    over_time = over_time[: len(outputs)]
+    return (over_time[0] if isinstance(result, Variable) else over_time), updates
+
+
+def _call_once(step, state):
+    with sharedvalue.collect_new_shareds() as made:
+        result = step(state)
+    # A chain inside of a chain: the outer one must hear of the streams made in here, and the
+    # collector above has hidden them from its own.
+    outer = sharedvalue.__SHARED_CONTEXT__
+    if outer is not None:
+        outer.extend(made)
+    return result, made
+
+
+def _as_list(result):
+    outputs = list(result) if isinstance(result, list | tuple) else []
+    if not outputs or not all(isinstance(output, Variable) for output in outputs):
+        raise TypeError(f"step: it must return a variable or a list of variables, not {result!r}")
+    return outputs
+
+
+def _check_next_state(next_state, chain_start):
+    found = (getattr(next_state, "dtype", None), getattr(next_state, "ndim", None))
+    if found != (chain_start.dtype, chain_start.ndim):
+        raise TypeError(
+            f"step: its last result is the next state of the chain and must be of its start's "
+            f"type, {chain_start.type}, not {next_state.type}; a sample's dtype is set where it "
+            "is drawn: binomial(..., dtype=pytensor.config.floatX)"
+        )

@@ -1,0 +1,180 @@
+"""Pictures of weights and samples: rows of numbers laid out as tiles of one picture."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rbm_sym.files import whole_file
+
+
+def scale_to_unit_interval(ndar, eps=1e-8):
+    """Shift and scale an array to values from 0 to (almost) 1.
+
+    Parameters
+    ----------
+    ndar : array of numbers, any shape but an empty one
+        Left as it is.
+    eps : float
+        Added to the range of values before dividing by it, so that a constant array gives zeros.
+
+    Returns
+    -------
+    array of the same shape; of the same dtype if that is a float, else float64
+
+    Raises
+    ------
+    ValueError
+        If `ndar` is empty.
+    """
+    ndar = np.asarray(ndar)
+    if ndar.size == 0:
+        raise ValueError(f"ndar has the shape {ndar.shape}; it must hold a number at least")
+    if ndar.dtype.kind != "f":
+        ndar = ndar.astype(np.float64)
+    shifted = ndar - ndar.min()
+    # The factor is a Python float, so that it is rounded to the array's precision once only.
+    return shifted * (1.0 / (float(shifted.max()) + eps))
+
+
+def tile_raster_images(
+    X,
+    img_shape,
+    tile_shape,
+    tile_spacing=(0, 0),
+    scale_rows_to_unit_interval=True,
+    output_pixel_vals=True,
+):
+    """Lay the rows of a matrix out as small pictures, the tiles of a large one.
+
+    Parameters
+    ----------
+    X : array, shape (pictures, height * width), or a tuple of four
+        A row is a picture. Of a tuple the arrays are the channels red, green, blue and alpha; a
+        channel that is None is 0 everywhere, an alpha of None opaque everywhere.
+    img_shape : (height, width) of one picture, in pixels
+    tile_shape : (rows, columns) of pictures
+        Pictures are laid row by row. Tiles without a picture stay 0; pictures without a tile
+        are left out.
+    tile_spacing : (vertical, horizontal) gap between tiles, in pixels
+    scale_rows_to_unit_interval : bool
+        Whether each picture is scaled to [0, 1] by itself; else its values are taken as they are.
+    output_pixel_vals : bool
+        Whether to multiply by 255 and cut the fraction off.
+
+    Returns
+    -------
+    array, shape (h, w), or (h, w, 4) for a tuple
+        h is rows * (height + gap) - gap, likewise w. uint8 in [0, 255] if `output_pixel_vals`,
+        else of the dtype of X (of the first channel that is not None).
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, or if a value is NaN or infinite and pixel values are asked for.
+    """
+    img_shape = checked_pair(img_shape, "img_shape", least=1)
+    tile_shape = checked_pair(tile_shape, "tile_shape", least=1)
+    tile_spacing = checked_pair(tile_spacing, "tile_spacing", least=0)
+    layout = img_shape, tile_shape, tile_spacing, scale_rows_to_unit_interval, output_pixel_vals
+    return tile_channels(X, *layout) if isinstance(X, tuple) else tile_rows(X, *layout)
+
+
+def tile_channels(channels, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
+    """The tiled channels, one behind the other; `tile_raster_images` of a tuple."""
+    if len(channels) != 4:
+        raise ValueError(f"X is a tuple of {len(channels)}; it must be (red, green, blue, alpha)")
+    tiled = [
+        None
+        if channel is None
+        else tile_rows(channel, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values)
+        for channel in channels
+    ]
+    given = [channel for channel in tiled if channel is not None]
+    dtype = np.uint8 if pixel_values else given[0].dtype if given else np.float64
+    picture = np.zeros((*sheet_shape(img_shape, tile_shape, tile_spacing), 4), dtype=dtype)
+    picture[..., 3] = 255 if pixel_values else 1
+    for index, channel in enumerate(tiled):
+        if channel is not None:
+            picture[..., index] = channel
+    return picture
+
+
+def tile_rows(X, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
+    """The tiled rows of one matrix; `tile_raster_images` of an array."""
+    X = checked_rows(X, img_shape, finite=pixel_values)
+    if scale_rows and X.dtype.kind != "f":
+        X = X.astype(np.float64)
+    height, width = img_shape
+    sheet = np.zeros(
+        sheet_shape(img_shape, tile_shape, tile_spacing), np.uint8 if pixel_values else X.dtype
+    )
+    for (row, column), picture in zip(np.ndindex(*tile_shape), X, strict=False):
+        if scale_rows:
+            picture = scale_to_unit_interval(picture)
+        top, left = row * (height + tile_spacing[0]), column * (width + tile_spacing[1])
+        tile = picture * 255 if pixel_values else picture
+        sheet[top : top + height, left : left + width] = tile.reshape(img_shape)
+    return sheet
+
+
+def sheet_shape(img_shape, tile_shape, tile_spacing):
+    """Height and width of all tiles with the gaps between them."""
+    return tuple(
+        (size + gap) * number - gap
+        for size, number, gap in zip(img_shape, tile_shape, tile_spacing, strict=True)
+    )
+
+
+def checked_pair(pair, name, least):
+    """Two integers of at least `least`, or a ValueError."""
+    numbers = np.asarray(pair)
+    if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or numbers.min() < least:
+        raise ValueError(f"{name} is {pair!r}; it must be two whole numbers of at least {least}")
+    return tuple(numbers.tolist())
+
+
+def checked_rows(X, img_shape, finite):
+    """X as a matrix whose rows are pictures of that shape, or a ValueError."""
+    X = np.asarray(X)
+    pixels = math.prod(img_shape)
+    if X.ndim != 2 or X.shape[1] != pixels or X.dtype.kind not in "fiub":
+        raise ValueError(
+            f"X is {X.dtype} of shape {X.shape}; for pictures of img_shape {img_shape} it must "
+            f"be numbers of shape (pictures, {pixels})"
+        )
+    if finite and not np.isfinite(X).all():
+        raise ValueError("X holds NaN or infinite values; pixels can show finite ones only")
+    return X
+
+
+def save_picture(pixels, path):
+    """Write a picture in the format that the file's suffix names, such as .png.
+
+    It is written under another name and then renamed, so that a picture under its own name is
+    always whole.
+
+    Parameters
+    ----------
+    pixels : uint8 array, shape (height, width) for grey or (height, width, 4) for RGBA
+    path : str or path
+
+    Raises
+    ------
+    ValueError
+        If `pixels` is of another shape or dtype, or the suffix is not that of a format.
+    OSError
+        If the file cannot be written.
+    """
+    pixels, path = np.asarray(pixels), Path(path)
+    is_grey, is_colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] == 4
+    if pixels.dtype != np.uint8 or not (is_grey or is_colour) or pixels.size == 0:
+        raise ValueError(
+            f"pixels is {pixels.dtype} of shape {pixels.shape}; "
+            "it must be uint8 of shape (height, width) or (height, width, 4)"
+        )
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"{path}: no picture format has this suffix; use .png")
+    with whole_file(path) as unfinished:
+        Image.fromarray(pixels).save(unfinished)

@@ -1,0 +1,393 @@
+"""Random streams with Theano's interface and Theano's numbers.
+
+`RandomStreams` is `theano.tensor.shared_randomstreams.RandomStreams`, `MRG_RandomStreams` is
+`theano.sandbox.rng_mrg.MRG_RandomStreams`. Each call of `binomial`, `uniform` or `normal` makes
+a stream of its own, in call order: a shared variable that holds the state of a generator, and
+an expression for a draw from it. With the same seed and the same order of calls, the draws are
+those of Theano to the last bit.
+
+A compiled function moves the states on by itself; it also accepts them as explicit updates
+(`updates()`, or the second result of `gibbs_chain`).
+"""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.gradient import undefined_grad
+from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import graph_inputs
+from pytensor.scalar import upcast
+from pytensor.tensor.random.type import RandomType
+from pytensor.tensor.type import integer_dtypes
+
+from rbm_sym.generators import (
+    MODULUS_1,
+    MODULUS_2,
+    STEPS_BETWEEN_DRAWS,
+    MersenneTwisterBinomial,
+    MersenneTwisterNormal,
+    MersenneTwisterUniform,
+    MRG31k3pUniform,
+    jump,
+    mersenne_twister_state,
+    parallel_streams,
+)
+
+
+def set_update(state, new_state):
+    """Let every function that reads the shared variable `state` move it on to `new_state`.
+
+    The attribute behind it is deprecated since PyTensor means to have random generators passed
+    in and out of every function by hand. Theano's interface has no place for that: a stream is
+    made where it is drawn from, and only this attribute tells functions and scans about it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting default_update is deprecated")
+        state.default_update = new_state
+
+
+def stream_updates(outputs):
+    """The updates of all random streams that the expressions `outputs` draw from.
+
+    Parameters
+    ----------
+    outputs : list of variables
+
+    Returns
+    -------
+    dict from shared variable (the state of a stream) to expression (its next state)
+
+    Raises
+    ------
+    ValueError
+        for a shared random generator without an update, which would repeat its draws forever
+    """
+    updates = {}
+    reached = list(outputs)
+    while True:
+        new = {}
+        for variable in graph_inputs(reached):
+            if not isinstance(variable, SharedVariable) or variable in updates:
+                continue
+            if variable.default_update is not None:
+                new[variable] = variable.default_update
+            elif isinstance(variable.type, RandomType):
+                raise ValueError(
+                    f"random generator {variable}: it has no update, so that every draw from it "
+                    "would be the same; draw from a RandomStreams or MRG_RandomStreams instead"
+                )
+        if not new:
+            return updates
+        updates |= new
+        # How far a stream moves may depend on the draw of another one.
+        reached = list(new.values())
+
+
+class Streams:
+    """What both kinds of streams have in common: their states, in call order."""
+
+    name = None
+
+    def __init__(self):
+        self.states = []
+
+    def updates(self):
+        """The next state of every stream: a list of pairs (shared variable, expression)."""
+        pairs = [(state, state.default_update) for state in self.states]
+        # pytensor.scan, called by hand, takes an update off its stream and returns it itself.
+        return [(state, new_state) for state, new_state in pairs if new_state is not None]
+
+    def _draw(self, op, state_value, *parameters):
+        state = pytensor.shared(state_value, name=f"{self.name}_stream_{len(self.states)}")
+        new_state, draws = op(state, *parameters)
+        set_update(state, new_state)
+        self.states.append(state)
+        return draws
+
+
+class RandomStreams(Streams):
+    """Streams of NumPy's `RandomState` (MT19937), as theano.tensor.shared_randomstreams.
+
+    Parameters
+    ----------
+    seed : int in [0, 2**32), array of such, or None
+        Seeds the generator that seeds the streams; None takes entropy from the system.
+
+    Raises
+    ------
+    ValueError, TypeError
+        if NumPy cannot take the seed
+    """
+
+    name = "shared"
+
+    def __init__(self, seed=None):
+        super().__init__()
+        self.default_instance_seed = seed
+        self.gen_seedgen = _seed_generator(seed)
+
+    def seed(self, seed=None):
+        """Start all streams anew from `seed` (None: the seed given first)."""
+        seed_generator = _seed_generator(self.default_instance_seed if seed is None else seed)
+        for state in self.states:
+            state.set_value(mersenne_twister_state(seed_generator.randint(2**30)), borrow=True)
+
+    def uniform(self, size=None, low=0.0, high=1.0, ndim=None, dtype=None):
+        """Draw from the uniform distribution over [low, high).
+
+        Parameters
+        ----------
+        size : tuple or list of ints and integer scalars, or integer vector, or None
+            Shape of the result; None takes the shape of `low` and `high` broadcast.
+        low, high : number or tensor that broadcasts to `size`
+        ndim : int, needed where `size` is a vector whose length cannot be known
+        dtype : str; None takes floatX, or the wider dtype of `low` and `high`
+
+        Returns
+        -------
+        tensor of `dtype`, computed in float64 before it is cast
+        """
+        low, high, dtype = _as_floats(low, high, dtype)
+        u = self._standard(MersenneTwisterUniform(), _shape(size, ndim, low, high))
+        low, high = pt.cast(low, "float64"), pt.cast(high, "float64")
+        return pt.cast(low + (high - low) * u, dtype)
+
+    def normal(self, size=None, avg=0.0, std=1.0, ndim=None, dtype=None):
+        """Draw from the normal distribution of mean `avg` and standard deviation `std`.
+
+        `size`, `ndim`, `dtype` and the result as for `uniform`.
+        """
+        avg, std, dtype = _as_floats(avg, std, dtype)
+        z = self._standard(MersenneTwisterNormal(), _shape(size, ndim, avg, std))
+        return pt.cast(pt.cast(avg, "float64") + pt.cast(std, "float64") * z, dtype)
+
+    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64"):
+        """Draw the number of successes in `n` trials of probability `p`.
+
+        Parameters
+        ----------
+        size, ndim : as for `uniform`; `size` None takes the shape of `n` and `p` broadcast
+        n : int or integer tensor, at least 0
+        p : number or tensor in [0, 1]
+        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
+            product with floatX weights should be floatX.
+
+        Returns
+        -------
+        tensor of `dtype`, values 0 to n
+        """
+        n, p = pt.as_tensor_variable(n), undefined_grad(pt.as_tensor_variable(p))
+        shape = _shape(size, ndim, n, p)
+        if not _is_one(n):
+            n, p = (pt.broadcast_to(x, shape).ravel() for x in (pt.cast(n, "int64"), p))
+            p = pt.cast(p, "float64")
+            draws = self._draw(MersenneTwisterBinomial(), self._next_state(), n, p)
+            return pt.cast(_reshape(draws, shape), dtype)
+        u = self._standard(MersenneTwisterUniform(), shape)
+        p = pt.cast(p, "float64")
+        # RandomState counts successes where the rarer outcome is searched for from below.
+        return pt.cast(pt.where(p <= 0.5, u > 1 - p, u <= p), dtype)
+
+    def _next_state(self):
+        return mersenne_twister_state(self.gen_seedgen.randint(2**30))
+
+    def _standard(self, op, shape):
+        return _reshape(self._draw(op, self._next_state(), _product(shape)), shape)
+
+
+class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
+    """Streams of MRG31k3p, as theano.sandbox.rng_mrg.
+
+    A draw of symbolic size is taken from 15,360 parallel streams, one of constant size n from
+    max(1, n // 6) streams, at most 15,360.
+
+    Parameters
+    ----------
+    seed : int in [1, 2147462579), or six ints
+        One integer stands for all six. The first three lie in [0, 2147483647), the last three
+        in [0, 2147462579), and neither three are all zero.
+
+    Raises
+    ------
+    ValueError
+        for a seed out of range
+    TypeError
+        for a seed that is neither an integer nor six
+    """
+
+    name = "mrg"
+
+    def __init__(self, seed=12345):
+        super().__init__()
+        self.default_instance_seed = seed
+        self.set_rstate(seed)
+
+    def set_rstate(self, seed):
+        """Let the next stream start at `seed` (as for the constructor)."""
+        self.rstate = _mrg_seed(seed)
+
+    def seed(self, seed=None):
+        """Start all streams anew from `seed` (None: the seed given first)."""
+        self.set_rstate(self.default_instance_seed if seed is None else seed)
+        for state in self.states:
+            n_streams = state.get_value(borrow=True).shape[1]
+            state.set_value(self._next_state(n_streams), borrow=True)
+
+    def uniform(self, size, low=0.0, high=1.0, ndim=None, dtype=None, nstreams=None):
+        """Draw from the uniform distribution over (low, high].
+
+        Parameters
+        ----------
+        size : tuple of ints and integer scalars, or integer vector
+            Shape of the result.
+        low, high : number or tensor that broadcasts to `size`; both are cast to `dtype`
+        ndim : int, needed where `size` is a vector whose length cannot be known
+        dtype : "float32" or "float64"; None takes floatX, or the wider dtype of low and high
+        nstreams : int, overrides the number of parallel streams
+
+        Returns
+        -------
+        tensor of `dtype`
+        """
+        if not isinstance(size, tuple) and not (isinstance(size, Variable) and size.ndim == 1):
+            raise TypeError(f"size: a tuple or an integer vector is needed, not {size!r}")
+        low, high, dtype = _as_floats(low, high, dtype)
+        if dtype not in ("float32", "float64"):
+            raise TypeError(f"dtype: MRG31k3p draws float32 or float64, not {dtype}")
+        shape = _shape(size, ndim)
+        n_streams = _number_of_streams(size) if nstreams is None else nstreams
+        draws = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), _product(shape))
+        u = _reshape(draws, shape)
+        low, high = (undefined_grad(pt.cast(x, dtype)) for x in (low, high))
+        return u * (high - low) + low
+
+    def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None):
+        """Draw from the normal distribution of mean `avg` and standard deviation `std`.
+
+        By the transform of Box and Muller (1958): the first half of the uniform draws gives the
+        radii, the second half the angles. `size` may also be a list or one integer; the rest
+        as for `uniform`.
+        """
+        avg, std, dtype = _as_floats(avg, std, dtype)
+        shape = _shape(size, ndim)
+        n = pt.as_tensor_variable(_product(shape))
+        n_even = n + n % 2
+        # A symbolic size, even where it could be known: Theano draws from 15,360 streams here.
+        u = self.uniform(pt.stack([n_even]), ndim=1, dtype=dtype, nstreams=nstreams)
+        radius = pt.sqrt(-2.0 * pt.log(u[: n_even // 2]))
+        angle = np.array(2.0 * np.pi, dtype=dtype) * u[n_even // 2 :]
+        z = pt.concatenate([radius * pt.cos(angle), radius * pt.sin(angle)])[:n]
+        avg, std = (undefined_grad(pt.cast(x, dtype)) for x in (avg, std))
+        return _reshape(z, shape) * std + avg
+
+    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None):
+        """Draw 1 with probability `p`, else 0.
+
+        Parameters
+        ----------
+        size : tuple of ints and integer scalars, or integer vector; needed
+        n : 1 (Theano's MRG streams draw no other binomial)
+        p : number or tensor in [0, 1] that broadcasts to `size`
+        ndim, nstreams : as for `uniform`
+        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
+            product with floatX weights should be floatX.
+
+        Returns
+        -------
+        tensor of `dtype`, values 0 and 1
+        """
+        if not _is_one(pt.as_tensor_variable(n)):
+            raise NotImplementedError(f"n: MRG_RandomStreams draws binomials of n=1, not {n}")
+        p = undefined_grad(pt.as_tensor_variable(p))
+        return pt.cast(self.uniform(size, ndim=ndim, nstreams=nstreams) < p, dtype)
+
+    def _next_state(self, n_streams):
+        state = parallel_streams(self.rstate, n_streams)
+        self.rstate = jump(self.rstate, STEPS_BETWEEN_DRAWS)
+        return state
+
+
+def _seed_generator(seed):
+    try:
+        return np.random.RandomState(seed)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"seed: {seed!r} does not seed a numpy RandomState: {error}") from None
+
+
+def _mrg_seed(seed):
+    six = np.ravel([seed] * 6 if isinstance(seed, Integral) else seed)
+    if six.shape != (6,) or six.dtype.kind not in "iu":
+        raise TypeError(f"seed: one integer or six are needed, not {seed!r}")
+    for triple, modulus in ((six[:3], MODULUS_1), (six[3:], MODULUS_2)):
+        if triple.min() < 0 or triple.max() >= modulus or not triple.any():
+            raise ValueError(
+                f"seed: {seed!r} is out of range; three integers in [0, {modulus}), not all 0, "
+                "are needed there"
+            )
+    return six.astype("int64")
+
+
+def _number_of_streams(size):
+    most = 60 * 256
+    if not isinstance(size, tuple) or not all(isinstance(s, int) for s in size):
+        return most
+    n = int(np.prod(size, dtype=object))
+    return min(n // 6 if n > 6 else n, most)
+
+
+def _as_floats(first, second, dtype):
+    first, second = pt.as_tensor_variable(first), pt.as_tensor_variable(second)
+    if dtype is None:
+        dtype = upcast(pytensor.config.floatX, first.dtype, second.dtype)
+    return first, second, str(dtype)
+
+
+def _shape(size, ndim, *parameters):
+    """The shape of a draw, as a tuple of ints and int64 scalars."""
+    if size is None:
+        if not parameters:
+            raise TypeError("size: None is not enough here; give a tuple or an integer vector")
+        return tuple(sum(parameters[1:], parameters[0]).shape)
+    if isinstance(size, Integral):
+        size = (size,)
+    if isinstance(size, tuple | list):
+        shape = tuple(_length(s) for s in size)
+    else:
+        vector = pt.as_tensor_variable(size)
+        if vector.ndim != 1 or vector.dtype not in integer_dtypes:
+            raise TypeError(f"size: an integer vector is needed, not {vector.type}")
+        length = pt.get_vector_length(vector) if ndim is None else ndim
+        shape = tuple(pt.cast(vector[i], "int64") for i in range(length))
+    if ndim is not None and ndim != len(shape):
+        raise ValueError(f"ndim: {ndim} is given, but size {size!r} has {len(shape)} dimensions")
+    return shape
+
+
+def _length(length):
+    if isinstance(length, Integral):
+        if length <= 0:
+            raise ValueError(f"size: every dimension must be at least 1, not {length}")
+        return int(length)
+    length = pt.as_tensor_variable(length)
+    if length.ndim != 0 or length.dtype not in integer_dtypes:
+        raise TypeError(f"size: integers are needed, not {length.type}")
+    return pt.cast(length, "int64")
+
+
+def _product(shape):
+    product = 1
+    for length in shape:
+        product = product * length
+    return product
+
+
+def _reshape(draws, shape):
+    return pt.reshape(draws, shape, ndim=len(shape))
+
+
+def _is_one(n):
+    return getattr(n, "data", None) is not None and n.ndim == 0 and n.data == 1

@@ -1,0 +1,59 @@
+"""The minibatch loop over a compiled training function."""
+
+import numpy as np
+
+from rbm_sym.arguments import check_count
+
+
+def count_batches(n_examples, batch_size):
+    """How many whole minibatches there are; the incomplete last one is left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if `batch_size` is no integer from 1 to `n_examples`
+    """
+    check_count("batch_size", batch_size, of="example")
+    if batch_size > n_examples:
+        raise ValueError(
+            f"batch_size: at most the number of training examples, {n_examples}, not {batch_size}"
+        )
+    return n_examples // batch_size
+
+
+def compile_now(update, updates):
+    """Call `update(0)` once and take its effect back.
+
+    PyTensor turns a function into machine code at its first call. Made here, that call does not
+    count as training.
+
+    Parameters
+    ----------
+    update : compiled function of a minibatch's index
+    updates : dict whose keys are all shared variables that `update` changes
+    """
+    before = {variable: variable.get_value() for variable in updates}
+    update(0)
+    for variable, value in before.items():
+        variable.set_value(value, borrow=True)
+
+
+def run_epoch(update, n_batches, after_update=None):
+    """Call `update` for every minibatch, in order.
+
+    Parameters
+    ----------
+    update : function from the minibatch's index, 0 to n_batches - 1, to its monitoring cost
+    n_batches : int
+    after_update : function of the cost, called after each update, or None
+
+    Returns
+    -------
+    (n_batches,) float64: the costs
+    """
+    costs = np.empty(n_batches)
+    for index in range(n_batches):
+        costs[index] = update(index)
+        if after_update is not None:
+            after_update(costs[index])
+    return costs

@@ -1,0 +1,58 @@
+"""What the programs' command lines have in common."""
+
+import argparse
+import math
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def whole_number(least, below=None):
+    """An argparse type: an integer of at least `least` and, if given, below `below`."""
+
+    def parse(text):
+        limits = f"of at least {least}" + (f" and below {below}" if below else "")
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"an integer {limits} is needed, not {text}") from None
+        if number < least or (below is not None and number >= below):
+            raise argparse.ArgumentTypeError(f"an integer {limits} is needed, not {text}")
+        return number
+
+    return parse
+
+
+def positive_number(text):
+    """An argparse type: a finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"a finite number above 0 is needed, not {text}")
+    return number
+
+
+def make_folder(path):
+    """Make the folder `path` unless it exists, and see that files can be written in it."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OSError(f"{path}: cannot write into this folder ({error.strerror})") from None
+    return path
+
+
+@contextmanager
+def one_line_errors(program):
+    """Turn what a user can mend into one line on stderr and exit status 2."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        line = " ".join(str(error).split())
+        print(f"{program}: error: {line}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,205 @@
+"""Train a restricted Boltzmann machine, as the deeplearning.net tutorial's program does."""
+
+import argparse
+import csv
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from command_line import make_folder, one_line_errors, positive_number, whole_number
+from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
+
+import rbm_sym
+from rbm_sym.checkpoint import save_arrays
+from rbm_sym.training import compile_now, count_batches, run_epoch
+
+try:
+    from tqdm import tqdm
+except ImportError:
+    tqdm = None
+
+
+def main():
+    args = parse_arguments()
+    with one_line_errors("train_rbm.py"):
+        pytensor.config.floatX = args.floatX
+        folder = make_folder(args.output)
+        datasets = rbm_sym.load_data(args.dataset)
+        train_x, test_x = datasets[0][0], datasets[2][0]
+        n_examples, n_visible = train_x.get_value(borrow=True).shape
+        n_batches = count_batches(n_examples, args.batch_size)
+
+        rng = np.random.RandomState(args.seed)
+        x = pt.matrix("x")
+        rbm = rbm_sym.RBM(
+            input=x,
+            n_visible=n_visible,
+            n_hidden=args.n_hidden,
+            theano_rng=make_streams(args.stream, rng),
+            numpy_rng=rng,
+        )
+        # Drawn after training in the tutorial, but from a generator that training leaves alone:
+        # too many chains are better found out now.
+        start = consecutive_pictures(test_x, args.n_chains, rng)
+
+    update, updates = training_function(args, rbm, x, train_x)
+    print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
+    print("    the first time, that can take a minute or more", flush=True)
+    began = time.perf_counter()
+    compile_now(update, updates)
+    print(f"... compiled in {time.perf_counter() - began:.0f} seconds")
+
+    costs = train(args, rbm, update, n_batches, folder)
+    plot_training_curve(costs, n_visible, folder / "training_curve.png")
+    settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
+    parameters = {param.name: param.get_value() for param in rbm.params}
+    save_arrays(folder / "rbm.npz", parameters, settings)
+    samples = draw_samples(rbm, start, args.n_samples, steps=1000)
+    rbm_sym.save_picture(samples, folder / "samples.png")
+    print(f"... pictures, training curve and parameters are in {folder}")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--dataset", default="digits",
+        help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
+        "mnist.pkl.gz, IDX files, .npz",
+    )  # fmt: skip
+    parser.add_argument("--learning-rate", type=positive_number, default=0.1)
+    parser.add_argument("--epochs", type=whole_number(1), default=15)
+    parser.add_argument("--batch-size", type=whole_number(1), default=20)
+    parser.add_argument("--n-hidden", type=whole_number(1), default=500)
+    parser.add_argument(
+        "--algorithm", choices=["pcd", "cd"], default="pcd",
+        help="persistent contrastive divergence, or contrastive divergence from the data",
+    )  # fmt: skip
+    parser.add_argument("--k", type=whole_number(1), default=15, help="Gibbs steps an update")
+    parser.add_argument(
+        "--stream", choices=["mrg", "shared"], default="mrg", help="random number generator"
+    )
+    parser.add_argument(
+        "--n-chains", type=whole_number(1), default=20, help="columns of samples.png"
+    )
+    parser.add_argument(
+        "--n-samples", type=whole_number(1), default=10,
+        help="rows of samples.png, 1000 Gibbs steps apart",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
+    parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--output", type=Path, default=Path("rbm_plots"), help="folder")
+    return parser.parse_args()
+
+
+def training_function(args, rbm, x, train_x):
+    """A compiled function from a minibatch's index to its monitoring cost, and its updates."""
+    persistent_chain = None
+    if args.algorithm == "pcd":
+        zeros = np.zeros((args.batch_size, args.n_hidden), dtype=args.floatX)
+        persistent_chain = pytensor.shared(zeros, name="persistent_chain", borrow=True)
+    # A shared variable, unlike a number, is no part of the compiled code: another learning rate
+    # needs no new compilation.
+    lr = pytensor.shared(np.asarray(args.learning_rate, dtype=args.floatX), name="lr")
+    cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=args.k)
+
+    index = pt.lscalar("index")
+    batch = train_x[index * args.batch_size : (index + 1) * args.batch_size]
+    update = pytensor.function([index], cost, updates=updates, givens={x: batch}, name="train_rbm")
+    return update, updates
+
+
+def train(args, rbm, update, n_batches, folder):
+    """Train for all epochs; after each one, print its cost and leave a picture of the filters.
+
+    Returns
+    -------
+    (epochs, updates an epoch): the cost of each update
+    """
+    costs = np.empty((args.epochs, n_batches))
+    training_seconds = 0.0
+    with open(folder / "training_curve.csv", "w", newline="") as file:
+        curve = csv.writer(file)
+        curve.writerow(["update", "epoch", "cost"])
+        for epoch in range(args.epochs):
+            began = time.perf_counter()
+            with progress_bar(epoch, n_batches) as show:
+                costs[epoch] = run_epoch(update, n_batches, after_update=show)
+            training_seconds += time.perf_counter() - began
+
+            print(f"Training epoch {epoch}, cost is ", np.mean(costs[epoch]), flush=True)
+            first = epoch * n_batches + 1
+            curve.writerows((first + i, epoch, float(c)) for i, c in enumerate(costs[epoch]))
+            file.flush()
+            save_filters(rbm, folder / f"filters_at_epoch_{epoch}.png")
+    print(f"Training took {training_seconds / 60:f} minutes")
+    return costs
+
+
+@contextmanager
+def progress_bar(epoch, n_batches):
+    """A function that shows a cost on a bar, with updates per second, if there is a terminal."""
+    if tqdm is None:
+        yield None
+        return
+    with tqdm(
+        total=n_batches, desc=f"epoch {epoch}", unit=" updates", leave=False, disable=None
+    ) as bar:
+
+        def show(cost):
+            bar.set_postfix(cost=f"{cost:.2f}", refresh=False)
+            bar.update()
+
+        yield None if bar.disable else show
+
+
+def save_filters(rbm, path):
+    """A picture of the first hundred hidden units' weights."""
+    picture = rbm_sym.tile_raster_images(
+        X=rbm.W.get_value(borrow=True).T,
+        img_shape=picture_shape(rbm.n_visible),
+        tile_shape=(10, 10),
+        tile_spacing=(1, 1),
+    )
+    rbm_sym.save_picture(picture, path)
+
+
+def plot_training_curve(costs, n_visible, path):
+    """Draw the costs (epochs, updates an epoch)."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("... no training_curve.png without matplotlib (it comes with the extra 'scripts')")
+        return
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    n_batches = costs.shape[1]
+    costs = costs.ravel()
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    updates = np.arange(1, costs.size + 1)
+    axes.plot(updates, costs, linewidth=0.4, alpha=0.4, label="each update")
+    # PCD's cost looks at one pixel an update, and pixels at the rim are easy: only the mean over
+    # a round of all pixels can be compared with that of another time.
+    window = min(n_visible, costs.size)
+    mean = np.convolve(costs, np.full(window, 1 / window), mode="valid")
+    axes.plot(updates[window - 1 :], mean, label=f"mean of {window} updates")
+    # The first updates are far off the scale of all the others.
+    low, high = np.percentile(costs, [1, 99.9])
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    axes.set_xlabel("updates")
+    axes.set_ylabel("monitoring cost")
+    axes.secondary_xaxis(
+        "top", functions=(lambda u: u / n_batches, lambda e: e * n_batches)
+    ).set_xlabel("epochs")
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytensor
+import pytest
+
+from rbm_sym import RBM, RandomStreams
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+
+
+@pytest.fixture(params=["float32", "float64"])
+def floatX(request):  # noqa: N802 (PyTensor's name)
+    with pytensor.config.change_flags(floatX=request.param):
+        yield request.param
+
+
+@pytest.fixture
+def double():
+    with pytensor.config.change_flags(floatX="float64"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def make_rbm():
+    """A function that makes a small RBM of clearly unequal states, in the current floatX."""
+
+    def make(n_visible=4, n_hidden=3, seed=7, streams=RandomStreams, **arguments):
+        rng = np.random.RandomState(seed)
+        rbm = RBM(
+            n_visible=n_visible,
+            n_hidden=n_hidden,
+            theano_rng=streams(rng.randint(2**30)),
+            numpy_rng=rng,
+            **arguments,
+        )
+        floatX = pytensor.config.floatX
+        rbm.W.set_value(rng.normal(size=(n_visible, n_hidden)).astype(floatX))
+        rbm.hbias.set_value(rng.normal(size=n_hidden).astype(floatX))
+        rbm.vbias.set_value(rng.normal(size=n_visible).astype(floatX))
+        return rbm
+
+    return make

@@ -1,0 +1,39 @@
+"""The draws that record_streams.py records with Theano and test_streams.py makes again."""
+
+import numpy as np
+
+SEEDS = (1, 123, 843828734)
+
+
+def probabilities(dtype):
+    return np.linspace(0, 1, 35).reshape(5, 7).astype(dtype)
+
+
+def draws(rng, p, floatX, has_more_calls):
+    """Symbolic and constant sizes, each distribution, each rule for the dtype.
+
+    `has_more_calls` says that `rng` is a RandomStreams, which can do more than MRG_RandomStreams.
+    """
+    drawn = {
+        "binomial_symbolic_size": rng.binomial(size=p.shape, n=1, p=p, dtype=floatX),
+        "binomial_default_dtype": rng.binomial(size=p.shape, p=p),
+        "binomial_constant_size": rng.binomial(size=(4, 3), p=0.3),
+        "uniform_constant_size": rng.uniform((50,)),
+        "uniform_one": rng.uniform((1,)),
+        "uniform_symbolic_size": rng.uniform(p.shape),
+        "uniform_interval": rng.uniform((3, 3), low=-2.0, high=0.5),
+        "uniform_many": rng.uniform((130, 130)),
+        "uniform_double": rng.uniform((3,), dtype="float64"),
+        "normal_even": rng.normal((4, 3)),
+        "normal_odd": rng.normal((5, 3), avg=1.0, std=2.0),
+    }
+    if has_more_calls:
+        drawn["binomial_of_p"] = rng.binomial(p=p, dtype=floatX)
+        drawn["binomial_of_ten"] = rng.binomial(size=(20,), n=10, p=0.4)
+        drawn["uniform_of_bounds"] = rng.uniform(low=0.0, high=p)
+    return drawn
+
+
+def excerpt(value):
+    """The beginning and the end of a draw: the largest wraps around the parallel streams."""
+    return np.concatenate([value.ravel()[:3], value.ravel()[-40:]])

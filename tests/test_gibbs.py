@@ -1,0 +1,173 @@
+"""The chain: what it returns, what it moves on, and what it refuses."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
+
+PYTHON = "FAST_COMPILE"
+STREAMS = [RandomStreams, MRG_RandomStreams]
+
+
+def noise_step(rng):
+    """A step whose every draw shows: it adds fresh noise to the state."""
+
+    def step(state):
+        noise = rng.uniform(size=state.shape, dtype="float64")
+        return [noise, state + noise]
+
+    return step
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 5])
+@pytest.mark.parametrize("streams", STREAMS)
+def test_outputs_over_time_and_fresh_draws(double, streams, n_steps):
+    rng = streams(5)
+    outputs, updates = gibbs_chain(noise_step(rng), pt.zeros((2, 3)), n_steps)
+    function = pytensor.function([], outputs, updates=updates, mode=PYTHON)
+    all_noise = []
+    for _ in range(2):
+        noise, states = function()
+        assert noise.shape == states.shape == (n_steps, 2, 3)
+        np.testing.assert_allclose(states, np.cumsum(noise, axis=0), rtol=1e-14)
+        all_noise.extend(noise.ravel())
+    assert len(set(all_noise)) == 2 * n_steps * 6, "a draw was repeated"
+
+
+def test_draws_are_those_of_the_stream_in_order(double):
+    """Step by step, the numbers that RandomState gives: nothing is skipped or drawn in vain."""
+    rng = RandomStreams(5)
+    outputs, updates = gibbs_chain(noise_step(rng), pt.zeros(4), 3)
+    noise, _ = pytensor.function([], outputs, updates=updates, mode=PYTHON)()
+    numpys = np.random.RandomState(np.random.RandomState(5).randint(2**30))
+    assert np.array_equal(noise, numpys.random_sample((3, 4)))
+
+
+def test_compiled_chain_equals_the_python_one(double):
+    results = []
+    for mode in (PYTHON, None):
+        rng = MRG_RandomStreams(5)
+        outputs, updates = gibbs_chain(noise_step(rng), pt.zeros((2, 3)), 4)
+        function = pytensor.function([], [o[-1] for o in outputs], updates=updates, mode=mode)
+        results.append([function(), function()])
+    assert np.array_equal(results[0], results[1])
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_a_forgotten_update_repeats_no_draw(double, streams):
+    outputs, _ = gibbs_chain(noise_step(streams(5)), pt.zeros(4), 3)
+    function = pytensor.function([], outputs[0], mode=PYTHON)
+    assert not np.intersect1d(function(), function()).size
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # scan's own, for its old interface
+@pytest.mark.parametrize("n_steps", [1, 3])
+@pytest.mark.parametrize("streams", STREAMS)
+def test_a_scan_called_by_hand_draws_afresh_too(double, streams, n_steps):
+    outputs, updates = pytensor.scan(
+        noise_step(streams(5)), outputs_info=[None, pt.zeros(4)], n_steps=n_steps
+    )
+    function = pytensor.function([], outputs[0], updates=updates, mode=PYTHON)
+    draws = np.concatenate([function().ravel(), function().ravel()])
+    assert len(set(draws)) == 2 * n_steps * 4
+
+
+def test_step_is_called_exactly_once(double):
+    calls = []
+
+    def step(state):
+        calls.append(state)
+        return state + 1
+
+    gibbs_chain(step, pt.zeros(2), 7)
+    assert len(calls) == 1
+
+
+def test_one_variable_gives_one_variable_and_a_list_a_list(double):
+    alone, _ = gibbs_chain(lambda state: state + 1, pt.zeros(2), 3)
+    listed, _ = gibbs_chain(lambda state: [state + 1], pt.zeros(2), 3)
+    paired, _ = gibbs_chain(lambda state: (2 * state, state + 1), pt.zeros(2), 3)
+    assert isinstance(alone, pt.TensorVariable)
+    assert isinstance(listed, list) and len(listed) == 1
+    assert isinstance(paired, list) and len(paired) == 2
+    values = pytensor.function([], [alone, listed[0], *paired], mode=PYTHON)()
+    assert values[0].tolist() == values[1].tolist() == [[1, 1], [2, 2], [3, 3]]
+    assert values[2].tolist() == [[0, 0], [2, 2], [4, 4]]
+
+
+def test_symbolic_number_of_steps(double):
+    n_steps = pt.lscalar()
+    outputs, updates = gibbs_chain(noise_step(RandomStreams(5)), pt.zeros(4), n_steps)
+    function = pytensor.function([n_steps], outputs[0], updates=updates, mode=PYTHON)
+    assert [function(n).shape for n in (1, 4)] == [(1, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1), (1, 1)])
+def test_chains_of_length_one_in_some_dimension(double, shape):
+    start = pytensor.shared(np.zeros(shape), shape=shape)
+    outputs, updates = gibbs_chain(noise_step(RandomStreams(5)), start, 2)
+    assert pytensor.function([], outputs[1], updates=updates, mode=PYTHON)().shape == (2, *shape)
+
+
+def test_a_chain_within_a_chain(double):
+    rng = RandomStreams(5)
+
+    def step(state):
+        inner, _ = gibbs_chain(noise_step(rng), state, 2)
+        return [inner[0], inner[1][-1]]
+
+    outputs, updates = gibbs_chain(step, pt.zeros(3), 4)
+    assert list(updates) == rng.states
+    noise, states = pytensor.function([], outputs, updates=updates, mode=PYTHON)()
+    assert len(set(noise.ravel())) == 4 * 2 * 3
+    np.testing.assert_allclose(states[-1], noise.sum(axis=(0, 1)), rtol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # PyTensor's
+def test_pytensors_own_streams_work_in_a_step(double):
+    from pytensor.tensor.random.utils import RandomStream
+
+    rng = RandomStream(3)
+    outputs, updates = gibbs_chain(lambda x: x + rng.uniform(size=(4,)), pt.zeros(4), 3)
+    function = pytensor.function([], outputs, updates=updates, mode=PYTHON)
+    a, b = function(), function()
+    assert len(set(np.diff(a, axis=0).ravel()) | set(np.diff(b, axis=0).ravel())) == 16
+
+
+def test_a_stream_made_outside_of_the_step_is_refused(double):
+    noise = RandomStreams(5).uniform((4,))
+    with pytest.raises(ValueError, match=r"step: .*made outside of it.*inside step"):
+        gibbs_chain(lambda state: state + noise, pt.zeros(4), 3)
+
+
+def test_a_generator_without_an_update_is_refused(double):
+    rng = pytensor.shared(np.random.default_rng(3), name="my generator")
+
+    def step(state):
+        _, noise = pt.random.uniform(size=(4,), rng=rng, return_next_rng=True)
+        return state + noise
+
+    with pytest.raises(ValueError, match="my generator: it has no update"):
+        gibbs_chain(step, pt.zeros(4), 3)
+
+
+@pytest.mark.parametrize(
+    ("step", "n_steps", "error", "message"),
+    [
+        (lambda x: x, 0, ValueError, "n_steps: .*not 0"),
+        (lambda x: x, 1.5, TypeError, "n_steps: .*not 1.5"),
+        (lambda x: x, True, TypeError, "n_steps: .*not True"),
+        (lambda x: x, pt.dscalar(), TypeError, "n_steps: "),
+        (lambda x: [], 2, TypeError, "step: it must return"),
+        (lambda x: 3, 2, TypeError, "step: it must return .*not 3"),
+        (lambda x: ([x], {}), 2, TypeError, "step: it must return"),
+        (lambda x: pt.cast(x, "int64"), 2, TypeError, "step: .*dtype"),
+        (lambda x: x.sum(), 2, TypeError, "step: its last result"),
+    ],
+)
+def test_bad_arguments(double, step, n_steps, error, message):
+    with pytest.raises(error, match=message) as caught:
+        gibbs_chain(step, pt.zeros(4), n_steps)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,173 @@
+"""The programs, run as a user runs them."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rbm_sym.checkpoint import save_arrays
+
+ROOT = Path(__file__).parent.parent
+HIDDEN = 12
+
+
+def run(script, *arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "scripts" / script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("a folder with späces")
+
+
+@pytest.fixture(scope="module")
+def small_data(folder):
+    """Pictures of 3 x 4 pixels: a bar on the left or on the right."""
+    rng = np.random.RandomState(0)
+    arrays = {}
+    for name, count in [("train", 64), ("valid", 8), ("test", 30)]:
+        labels = rng.randint(2, size=count)
+        pictures = np.zeros((count, 3, 4), dtype="uint8")
+        pictures[np.arange(count), :, 3 * labels] = 255
+        arrays |= {f"{name}_x": pictures, f"{name}_y": labels}
+    path = folder / "bars.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(folder, small_data):
+    result = run(
+        "train_rbm.py", "--dataset", small_data, "--n-hidden", HIDDEN, "--batch-size", 10,
+        "--epochs", 2, "--n-chains", 5, "--n-samples", 2, "--output", "a new/plots", cwd=folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result, folder / "a new" / "plots"
+
+
+def test_training_prints_the_tutorials_lines(trained):
+    lines = trained[0].stdout.splitlines()
+    assert lines[0] == "... loading data"
+    assert any("compiling" in line for line in lines)
+    for epoch in (0, 1):
+        assert any(re.fullmatch(rf"Training epoch {epoch}, cost is  -\d+\.\d+", x) for x in lines)
+    assert any(re.fullmatch(r"Training took \d+\.\d+ minutes", line) for line in lines)
+    assert [line for line in lines if "plotting" in line] == [
+        " ... plotting sample  0",
+        " ... plotting sample  1",
+    ]
+    assert trained[0].stderr == "", "there must be no progress bar in a pipe"
+
+
+def test_training_leaves_pictures_curve_and_parameters(trained):
+    folder = trained[1]
+    assert {path.name for path in folder.iterdir()} == {
+        "filters_at_epoch_0.png",
+        "filters_at_epoch_1.png",
+        "samples.png",
+        "training_curve.csv",
+        "training_curve.png",
+        "rbm.npz",
+    }
+    assert picture_size(folder / "filters_at_epoch_1.png") == (49, 39)
+    assert picture_size(folder / "samples.png") == (5 * 5 - 1, 4 * 2 + 1)
+    assert picture_size(folder / "training_curve.png")[0] > 500
+
+    rows = list(csv.DictReader((folder / "training_curve.csv").read_text().splitlines()))
+    assert [int(row["update"]) for row in rows] == list(range(1, 13))
+    assert [int(row["epoch"]) for row in rows] == [0] * 6 + [1] * 6
+    printed = re.findall(r"cost is  (\S+)", trained[0].stdout)
+    costs = [float(row["cost"]) for row in rows]
+    np.testing.assert_allclose([np.mean(costs[:6]), np.mean(costs[6:])], [*map(float, printed)])
+
+    with np.load(folder / "rbm.npz", allow_pickle=False) as model:
+        assert model["W"].shape == (12, HIDDEN) and model["W"].dtype == np.float32
+        assert model["hbias"].shape == (HIDDEN,) and model["vbias"].shape == (12,)
+        settings = json.loads(str(model["settings"]))
+    assert settings["k"] == 15 and settings["n_hidden"] == HIDDEN and settings["seed"] == 123
+
+
+def test_sampling_and_features_from_a_trained_model(trained, folder, small_data):
+    model = trained[1] / "rbm.npz"
+    result = run(
+        "sample_rbm.py", model, "--start", "random", "--n-chains", 6, "--n-samples", 3,
+        "--steps", 4, "--dataset", small_data, "--features", "features.npz",
+        "--output", "drawn.png", cwd=folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert picture_size(folder / "drawn.png") == (5 * 6 - 1, 4 * 3 + 1)
+    with np.load(folder / "features.npz") as features, np.load(small_data) as data:
+        with np.load(model) as parameters:
+            v = data["test_x"].reshape(30, 12) / 256
+            expected = 1 / (1 + np.exp(-(v @ parameters["W"] + parameters["hbias"])))
+        np.testing.assert_allclose(features["test_x"], expected, rtol=1e-5)
+        assert np.array_equal(features["test_y"], data["test_y"])
+        assert features["train_x"].shape == (64, HIDDEN)
+
+
+def picture_size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def check_refusal(result, message):
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last_line = result.stderr.strip().splitlines()[-1]
+    assert re.search(message, last_line), last_line
+    assert "compiling" not in result.stdout
+
+
+BAD_TRAINING = [
+    (["--dataset", "nowhere.npz"], "nowhere.npz: no such file"),
+    (["--batch-size", 65], "batch_size: at most .*64, not 65"),
+    (["--batch-size", 0], "--batch-size: .*not 0"),
+    (["--k", 0], "--k: .*not 0"),
+    (["--learning-rate", 0], "--learning-rate: .*not 0"),
+    (["--learning-rate", "nan"], "--learning-rate: .*not nan"),
+    (["--n-hidden", 0], "--n-hidden: .*not 0"),
+    (["--epochs", "two"], "--epochs: .*not two"),
+    (["--n-chains", 30], "n-chains: fewer than the 30 test pictures, not 30"),
+    (["--seed", 2**32], "--seed: "),
+    (["--algorithm", "sgd"], "--algorithm: .*sgd"),
+    (["--output", "bars.npz"], "bars.npz: cannot write"),
+    (["--output", "/proc/rbm"], "/proc/rbm: cannot write"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_TRAINING)
+def test_training_refuses_in_one_line(folder, small_data, arguments, message):
+    arguments = arguments if "--dataset" in arguments else ["--dataset", small_data, *arguments]
+    check_refusal(run("train_rbm.py", *arguments, cwd=folder), message)
+
+
+def test_sampling_refuses_in_one_line(folder, small_data):
+    (folder / "text.npz").write_text("not a model")
+    parameters = {"W": np.zeros((5, 2)), "hbias": np.zeros(2), "vbias": np.zeros(5)}
+    save_arrays(folder / "other.npz", parameters, {})
+    save_arrays(folder / "torn.npz", parameters | {"hbias": np.zeros(3)}, {})
+    save_arrays(folder / "nan.npz", parameters | {"hbias": np.full(2, np.nan)}, {})
+    for arguments, message in [
+        (["missing.npz"], "missing.npz: there is no such file"),
+        (["text.npz"], "text.npz: not a whole file"),
+        ([small_data], "bars.npz: .*W.npy"),
+        (["torn.npz"], r"hbias: .*\(2,\).*\(3,\)"),
+        (["nan.npz"], "nan.npz: .*undefined"),
+        (["other.npz", "--dataset", small_data], "12 pixels .* 5 visible units"),
+        (["other.npz", "--steps", 0], "--steps: .*not 0"),
+        (["other.npz", "--start", "random", "--output", "text.npz/a.png"], "cannot write"),
+    ]:
+        check_refusal(run("sample_rbm.py", *arguments, cwd=folder), message)

@@ -1,0 +1,54 @@
+"""The module map: each module of the package imports only from those above it."""
+
+import ast
+from pathlib import Path
+
+import rbm_sym
+
+PACKAGE = Path(rbm_sym.__file__).parent
+MODULES = [
+    "files",
+    "datasets",
+    "images",
+    "arguments",
+    "generators",
+    "streams",
+    "gibbs",
+    "energy",
+    "rbm",
+    "checkpoint",
+    "training",
+]
+
+
+def imported_modules(path):
+    """The modules of this package that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: a relative import; write rbm_sym.<module>"
+            names = [node.module]
+            if node.module == "rbm_sym":
+                names = [f"rbm_sym.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("rbm_sym."))
+
+
+def test_every_module_has_its_place():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*MODULES, "__init__"}
+
+
+def test_modules_import_only_from_above():
+    for place, module in enumerate(MODULES):
+        below = set(imported_modules(PACKAGE / f"{module}.py")) - set(MODULES[:place])
+        assert not below, f"{module} imports {below}"
+
+
+def test_training_knows_no_rbm():
+    assert set(imported_modules(PACKAGE / "training.py")) <= {"arguments"}
+
+
+def test_public_names_exist():
+    for name in rbm_sym.__all__:
+        assert getattr(rbm_sym, name).__doc__, name

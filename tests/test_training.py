@@ -1,0 +1,174 @@
+"""Compiled training against the tutorial's algorithm written out in NumPy, and recorded Theano."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from enumeration import sigmoid
+
+from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, load_data
+from rbm_sym.training import compile_now, count_batches, run_epoch
+
+K = 15  # as in the tutorial; a number is part of the compiled code, so one serves all tests
+LEARNING_RATE = 0.1
+BATCH_SIZE = 4
+
+
+class NumpyTutorial:
+    """CD-k and PCD-k of the tutorial, with NumPy's generators drawn from in Theano's order."""
+
+    def __init__(self, W, hbias, vbias, streams_seed, chain=None):
+        self.W, self.hbias, self.vbias = W.copy(), hbias.copy(), vbias.copy()
+        self.chain = chain
+        self.bit = 0
+        seeds = np.random.RandomState(streams_seed)
+        self.positive, self.visible, self.hidden = (
+            np.random.RandomState(seeds.randint(2**30)) for _ in range(3)
+        )
+
+    def free_energy(self, v):
+        return -v @ self.vbias - np.logaddexp(0, v @ self.W + self.hbias).sum(axis=1)
+
+    def update(self, x, k):
+        h = self.chain
+        if h is None:
+            h = self.positive.binomial(1, sigmoid(x @ self.W + self.hbias))
+        for _ in range(k):
+            pre_sigmoid = h @ self.W.T + self.vbias
+            v = self.visible.binomial(1, sigmoid(pre_sigmoid))
+            h = self.hidden.binomial(1, sigmoid(v @ self.W + self.hbias))
+        cost = self.reconstruction_cost(x, pre_sigmoid)
+        if self.chain is not None:
+            self.chain = h
+            cost = self.pseudo_likelihood(x)
+        h_data, h_model = sigmoid(x @ self.W + self.hbias), sigmoid(v @ self.W + self.hbias)
+        self.W += LEARNING_RATE * (x.T @ h_data / len(x) - v.T @ h_model / len(v))
+        self.hbias += LEARNING_RATE * (h_data.mean(axis=0) - h_model.mean(axis=0))
+        self.vbias += LEARNING_RATE * (x.mean(axis=0) - v.mean(axis=0))
+        return cost
+
+    def pseudo_likelihood(self, x):
+        x = np.round(x)
+        flipped = x.copy()
+        flipped[:, self.bit] = 1 - flipped[:, self.bit]
+        difference = self.free_energy(flipped) - self.free_energy(x)
+        self.bit = (self.bit + 1) % x.shape[1]
+        return (x.shape[1] * np.log(sigmoid(difference))).mean()
+
+    def reconstruction_cost(self, x, pre_sigmoid):
+        q = sigmoid(pre_sigmoid)
+        return (x * np.log(q) + (1 - x) * np.log(1 - q)).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("algorithm", ["pcd", "cd"])
+def test_training_is_the_tutorials_algorithm(floatX, make_rbm, algorithm):
+    """Parameters, costs, and the persistent chain: the hidden sample of the last visible one."""
+    rbm = make_rbm(n_visible=6, n_hidden=5)
+    data = np.random.RandomState(0).rand(5 * BATCH_SIZE, 6).astype(floatX)
+    chain = None
+    if algorithm == "pcd":
+        chain = pytensor.shared(np.zeros((BATCH_SIZE, 5), dtype=floatX))
+    cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=K)
+    train = pytensor.function([rbm.input], cost, updates=updates)
+    assert cost.dtype == floatX
+
+    by_hand = NumpyTutorial(
+        *(param.get_value().astype("float64") for param in rbm.params),
+        streams_seed=rbm.theano_rng.default_instance_seed,
+        chain=None if chain is None else chain.get_value(),
+    )
+    tolerance = 1e-4 if floatX == "float32" else 1e-10
+    for i in range(0, len(data), BATCH_SIZE):
+        batch = data[i : i + BATCH_SIZE]
+        expected_cost = by_hand.update(batch.astype("float64"), K)
+        np.testing.assert_allclose(train(batch), expected_cost, rtol=tolerance)
+        for param, value in zip(rbm.params, (by_hand.W, by_hand.hbias, by_hand.vbias), strict=True):
+            np.testing.assert_allclose(param.get_value(), value, rtol=tolerance, atol=tolerance)
+        if chain is not None:
+            assert np.array_equal(chain.get_value(), by_hand.chain)
+
+
+@pytest.mark.parametrize("algorithm", ["pcd", "cd"])
+def test_the_updates_are_the_whole_state_of_training(double, make_rbm, algorithm):
+    """Set every key back, and the same updates follow again."""
+    rbm = make_rbm(n_visible=6, n_hidden=5)
+    chain = pytensor.shared(np.zeros((BATCH_SIZE, 5))) if algorithm == "pcd" else None
+    cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=K)
+    train = pytensor.function([rbm.input], cost, updates=updates)
+    batch = np.random.RandomState(0).rand(BATCH_SIZE, 6)
+    train(batch)
+    saved = {variable: variable.get_value() for variable in updates}
+    expected = [train(batch) for _ in range(3)]
+    for variable, value in saved.items():
+        variable.set_value(value)
+    assert [train(batch) for _ in range(3)] == expected
+
+    streams_drawn = 2 if algorithm == "pcd" else 3
+    streams = [variable for variable in updates if variable in rbm.theano_rng.states]
+    assert type(updates) is dict and len(streams) == streams_drawn
+    counted = [variable for variable in updates if variable.name == "bit_i_idx"]
+    assert len(counted) == (1 if algorithm == "pcd" else 0)
+    assert len(updates) == 3 + streams_drawn + 2 * len(counted)
+
+
+@pytest.fixture(scope="module")
+def theanos_costs():
+    return json.loads((Path(__file__).parent / "reference" / "first_costs.json").read_text())
+
+
+@pytest.mark.parametrize("algorithm", ["pcd15", "cd1"])
+@pytest.mark.parametrize("stream", ["shared", "mrg"])
+def test_first_updates_on_mnist_cost_what_they_cost_in_theano(
+    double, theanos_costs, stream, algorithm
+):
+    """Real digits, 784 x 500 units, the tutorial's seed: one wrong draw would change a cost."""
+    rng = np.random.RandomState(123)
+    streams = {"shared": RandomStreams, "mrg": MRG_RandomStreams}[stream]
+    theano_rng = streams(rng.randint(2**30))
+    x, index = pt.matrix("x"), pt.lscalar("index")
+    rbm = RBM(x, 784, 500, numpy_rng=rng, theano_rng=theano_rng)
+    chain = pytensor.shared(np.zeros((20, 500))) if algorithm == "pcd15" else None
+    cost, updates = rbm.get_cost_updates(
+        lr=LEARNING_RATE, persistent=chain, k=15 if algorithm == "pcd15" else 1
+    )
+    (train_x, _), _, _ = load_data("digits")
+    batch = train_x[index * 20 : (index + 1) * 20]
+    train = pytensor.function([index], cost, updates=updates, givens={x: batch})
+    expected = theanos_costs[f"{algorithm}_{stream}_float64"]
+    costs = [float(train(i)) for i in range(len(expected))]
+    np.testing.assert_allclose(costs, expected, rtol=1e-11)
+
+
+def test_run_epoch_calls_every_batch_in_order():
+    called, seen = [], []
+    costs = run_epoch(lambda i: called.append(i) or 10.0 * i, 4, after_update=seen.append)
+    assert called == [0, 1, 2, 3] and costs.tolist() == seen == [0, 10, 20, 30]
+
+
+def test_compile_now_leaves_no_trace():
+    counter = pytensor.shared(np.int64(5))
+    index = pt.lscalar()
+    updates = {counter: counter + 1}
+    update = pytensor.function([index], counter + index, updates=updates, mode="FAST_COMPILE")
+    compile_now(update, updates)
+    assert counter.get_value() == 5
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "error", "message"),
+    [
+        (0, ValueError, "batch_size: .*not 0"),
+        (101, ValueError, "batch_size: at most .*100, not 101"),
+        (2.0, TypeError, "batch_size: .*not 2.0"),
+    ],
+)
+def test_bad_batch_sizes(batch_size, error, message):
+    with pytest.raises(error, match=message):
+        count_batches(100, batch_size)
+
+
+def test_the_incomplete_batch_is_left_out():
+    assert [count_batches(100, size) for size in (1, 20, 30, 100)] == [100, 5, 3, 1]
