@@ -1,5 +1,10 @@
+import os
 import sys
 from pathlib import Path
+
+# Before anything loads OpenBLAS: at the tests' sizes a second thread gains nothing, and beside
+# another busy process it loses a lot.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytensor

@@ -15,6 +15,7 @@ from rbm_sym.training import compile_now, count_batches, run_epoch
 K = 15  # as in the tutorial; a number is part of the compiled code, so one serves all tests
 LEARNING_RATE = 0.1
 BATCH_SIZE = 4
+N_CHAINS = 7  # not the batch's size: nothing says that it must be
 
 
 class NumpyTutorial:
@@ -40,8 +41,9 @@ class NumpyTutorial:
             pre_sigmoid = h @ self.W.T + self.vbias
             v = self.visible.binomial(1, sigmoid(pre_sigmoid))
             h = self.hidden.binomial(1, sigmoid(v @ self.W + self.hbias))
-        cost = self.reconstruction_cost(x, pre_sigmoid)
-        if self.chain is not None:
+        if self.chain is None:
+            cost = self.reconstruction_cost(x, pre_sigmoid)
+        else:
             self.chain = h
             cost = self.pseudo_likelihood(x)
         h_data, h_model = sigmoid(x @ self.W + self.hbias), sigmoid(v @ self.W + self.hbias)
@@ -70,7 +72,7 @@ def test_training_is_the_tutorials_algorithm(floatX, make_rbm, algorithm):
     data = np.random.RandomState(0).rand(5 * BATCH_SIZE, 6).astype(floatX)
     chain = None
     if algorithm == "pcd":
-        chain = pytensor.shared(np.zeros((BATCH_SIZE, 5), dtype=floatX))
+        chain = pytensor.shared(np.zeros((N_CHAINS, 5), dtype=floatX))
     cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=K)
     train = pytensor.function([rbm.input], cost, updates=updates)
     assert cost.dtype == floatX
@@ -95,7 +97,7 @@ def test_training_is_the_tutorials_algorithm(floatX, make_rbm, algorithm):
 def test_the_updates_are_the_whole_state_of_training(double, make_rbm, algorithm):
     """Set every key back, and the same updates follow again."""
     rbm = make_rbm(n_visible=6, n_hidden=5)
-    chain = pytensor.shared(np.zeros((BATCH_SIZE, 5))) if algorithm == "pcd" else None
+    chain = pytensor.shared(np.zeros((N_CHAINS, 5))) if algorithm == "pcd" else None
     cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=K)
     train = pytensor.function([rbm.input], cost, updates=updates)
     batch = np.random.RandomState(0).rand(BATCH_SIZE, 6)
