@@ -32,6 +32,7 @@ class Draw(Op):
 
     Parameters
     ----------
+    dtype : str, of the draws
     inplace : bool
         Whether the state may be overwritten. A rewrite sets it after the graph is built:
         an Op that destroys its input may not stand in the inner graph that scan is given.

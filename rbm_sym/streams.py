@@ -262,7 +262,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         n_streams = _number_of_streams(size) if nstreams is None else nstreams
         draws = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), _product(shape))
         u = _reshape(draws, shape)
-        low, high = (undefined_grad(pt.cast(x, dtype)) for x in (low, high))
+        low, high = pt.cast(low, dtype), pt.cast(high, dtype)
         return u * (high - low) + low
 
     def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None):
@@ -281,8 +281,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         radius = pt.sqrt(-2.0 * pt.log(u[: n_even // 2]))
         angle = np.array(2.0 * np.pi, dtype=dtype) * u[n_even // 2 :]
         z = pt.concatenate([radius * pt.cos(angle), radius * pt.sin(angle)])[:n]
-        avg, std = (undefined_grad(pt.cast(x, dtype)) for x in (avg, std))
-        return _reshape(z, shape) * std + avg
+        return _reshape(z, shape) * pt.cast(std, dtype) + pt.cast(avg, dtype)
 
     def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None):
         """Draw 1 with probability `p`, else 0.

@@ -128,6 +128,7 @@ def draw_samples(rbm, start, n_samples, steps):
     _, _, _, _, vis_mfs, vis_samples = outputs
     updates[chains] = vis_samples[-1]
     sample = pytensor.function([], vis_mfs[-1], updates=updates)
+    print("... compiling the chain, which can take half a minute the first time", flush=True)
 
     height, width = picture_shape(rbm.n_visible)
     n_chains = len(start)

@@ -70,21 +70,30 @@ def test_mersenne_twister_is_numpys(op, mode):
         assert np.array_equal(function(count), method(count))
 
 
-def test_mrg31k3p_is_its_recurrence():
+@pytest.mark.parametrize("mode", ["NUMBA", "FAST_COMPILE"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        (11, 22, 33, 44, 55, 66),
+        # The largest words, and two recurrences that meet: a difference of 0 counts as 2**31 - 1.
+        (MODULUS_1 - 1,) * 3 + (MODULUS_2 - 1,) * 3,
+        (1, 1, 0, 2**7, 1, 0),
+    ],
+)
+def test_mrg31k3p_is_its_recurrence(start, mode):
     """Against the two recurrences as published, in Python integers."""
-    x, y = [11, 22, 33], [44, 55, 66]
+    x, y = list(start[:3]), list(start[3:])
     expected = []
     for _ in range(50):
         x = [(2**22 * x[1] + (2**7 + 1) * x[2]) % MODULUS_1, x[0], x[1]]
         y = [(2**15 * y[0] + (2**15 + 1) * y[2]) % MODULUS_2, y[0], y[1]]
         difference = x[0] - y[0]
         expected.append((difference + MODULUS_1 if difference <= 0 else difference) / 2**31)
-    state = np.array([[11], [22], [33], [44], [55], [66]], dtype="int32")
-    for mode in ("NUMBA", "FAST_COMPILE"):
-        new_state, drawn = MRG31k3pUniform("float64")(pt.as_tensor(state), pt.as_tensor(50))
-        drawn, new_state = pytensor.function([], [drawn, new_state], mode=mode)()
-        assert np.array_equal(drawn, expected)
-        assert new_state[:, 0].tolist() == x + y
+    state = pytensor.shared(np.array(start, dtype="int32").reshape(6, 1))
+    new_state, drawn = MRG31k3pUniform("float64")(state, pt.as_tensor(50))
+    drawn, new_state = pytensor.function([], [drawn, new_state], mode=mode)()
+    assert np.array_equal(drawn, expected)
+    assert new_state[:, 0].tolist() == x + y
 
 
 def test_parallel_streams_are_jumps_apart():
