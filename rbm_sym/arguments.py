@@ -4,9 +4,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import pytensor
+import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Variable
-from pytensor.tensor.type import integer_dtypes
+from pytensor.graph.basic import Constant, Variable
+from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor.type import float_dtypes, integer_dtypes
 
 
 def check_count(name, count, of):
@@ -18,22 +20,43 @@ def check_count(name, count, of):
 
 
 def check_step_count(name, n_steps):
-    """Raise unless `n_steps` is a count of steps or a symbolic integer scalar."""
+    """Raise unless `n_steps` is a count of steps or a symbolic integer scalar.
+
+    Returns
+    -------
+    `n_steps`; one whose value is not known yet comes with a check of it when it is
+    """
+    if isinstance(n_steps, Constant):
+        n_steps = n_steps.data[()]
     if not isinstance(n_steps, Variable):
         check_count(name, n_steps, of="step of the chain")
-    elif n_steps.ndim != 0 or n_steps.dtype not in integer_dtypes:
+        return n_steps
+    if n_steps.ndim != 0 or n_steps.dtype not in integer_dtypes:
         raise TypeError(f"{name}: an integer scalar is needed, not a {n_steps.type}")
+    message = f"{name}: at least 1 step of the chain is needed"
+    return CheckAndRaise(ValueError, message)(n_steps, pt.ge(n_steps, 1))
 
 
 def check_learning_rate(name, lr):
-    """Raise unless `lr` is a finite number above 0 or a symbolic scalar."""
+    """Raise unless `lr` is a finite number above 0, in floatX too, or a symbolic scalar."""
+    if isinstance(lr, Constant):
+        lr = lr.data
     if isinstance(lr, Variable):
-        if lr.ndim != 0:
+        if lr.ndim != 0 or lr.dtype not in (*float_dtypes, *integer_dtypes):
             raise TypeError(f"{name}: a scalar is needed, not a {lr.type}")
-    elif not isinstance(lr, Real | np.ndarray) or np.ndim(lr) != 0:
+        return
+    if not isinstance(lr, Real | np.ndarray) or isinstance(lr, bool) or np.ndim(lr) != 0:
         raise TypeError(f"{name}: a number above 0 or a symbolic scalar is needed, not {lr!r}")
-    elif not (np.isfinite(lr) and lr > 0):
-        raise ValueError(f"{name}: the learning rate must be above 0 and finite, not {lr}")
+    floatX = pytensor.config.floatX
+    try:
+        with np.errstate(over="ignore", under="ignore"):
+            in_floatX = np.dtype(floatX).type(lr)
+    except OverflowError:
+        in_floatX = np.inf
+    if not (np.isfinite(in_floatX) and in_floatX > 0):
+        raise ValueError(
+            f"{name}: the learning rate must be above 0 and finite in {floatX}, not {lr!s:.50}"
+        )
 
 
 def check_shared(name, variable, what="variable"):
@@ -58,11 +81,19 @@ def check_tensor(name, variable, shape):
             "pytensor.shared"
         )
     if getattr(variable, "dtype", None) != floatX:
-        raise TypeError(f"{name}: {expected} is needed, not a {variable.type}")
+        raise TypeError(
+            f"{name}: {expected} is needed, not a {variable.type}; make it of dtype "
+            "pytensor.config.floatX, which a random draw takes as its argument dtype"
+        )
     if variable.ndim != len(shape):
-        raise ValueError(f"{name}: {expected} is needed, not one of {variable.ndim} dimensions")
+        raise ValueError(
+            f"{name}: {expected} is needed, not one of {variable.ndim} dimensions; reshape it"
+        )
     found = variable.type.shape
     if isinstance(variable, SharedVariable):
         found = variable.get_value(borrow=True).shape
     if any(None not in (f, s) and f != s for f, s in zip(found, shape, strict=True)):
-        raise ValueError(f"{name}: {expected} is needed, not one of shape {tuple(found)}")
+        raise ValueError(
+            f"{name}: {expected} is needed, not one of shape {tuple(found)}; give it that shape, "
+            "or the model other numbers of units"
+        )

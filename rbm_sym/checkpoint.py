@@ -46,16 +46,16 @@ def load_arrays(path, names):
 
     Raises
     ------
-    FileNotFoundError
-        if there is no such file
+    OSError
+        if there is no such file, or it cannot be read
     ValueError
         if the file is damaged, or lacks one of the names, or an array is not numeric
     """
     try:
         with open(path, "rb") as file:
             data = file.read()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise type(error)(f"{path}: cannot be read ({error.strerror})") from None
     try:
         *arrays, settings = read_npz(data, [*names, SETTINGS])
         settings = json.loads(str(settings))

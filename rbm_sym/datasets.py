@@ -123,6 +123,8 @@ def read_arrays(dataset):
         raise TypeError(
             f'dataset must be "digits", "mnist" or a path, not {type(dataset).__name__}'
         )
+    if dataset == "":
+        raise ValueError('dataset must be "digits", "mnist" or a path, not an empty text')
     if dataset == "digits":
         sets = read_digits()
     elif dataset == "mnist":
@@ -330,6 +332,11 @@ def sets_from_idx(train_images, train_labels, test_images, test_labels):
     """The three sets of four IDX files, each given as (source, bytes)."""
     x, y = read_idx_pair(train_images, train_labels)
     n_train = len(x) - len(x) // 6
+    if n_train == len(x):
+        raise ValueError(
+            f"{train_images[0]}: {len(x)} pictures are too few; one of every six becomes the "
+            "validation set"
+        )
     test = read_idx_pair(test_images, test_labels)
     return [(x[:n_train], y[:n_train]), (x[n_train:], y[n_train:]), test]
 

@@ -119,11 +119,16 @@ class EnergyModel:
             if an argument is not as above
         """
         check_learning_rate("lr", lr)
-        check_step_count("k", k)
+        k = check_step_count("k", k)
+        for i, param in enumerate(self.params):
+            check_shared(f"params[{i}]", param)
         if persistent is not None:
             self.check_persistent(persistent)
-        for param in self.params:
-            check_shared("params", param)
+        updated = [*self.params, *([] if persistent is None else [persistent])]
+        if len(set(updated)) < len(updated):
+            raise ValueError(
+                f"params, persistent: a variable can be updated only once, not twice: {updated}"
+            )
 
         chain_end, updates = self.negative_phase(persistent, k)
         particles = self.negative_particles(chain_end)

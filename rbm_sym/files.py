@@ -84,6 +84,10 @@ def read_npz(data, names, most=MOST_BYTES):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(member.file_size for member in archive.infolist()) > most:
                 raise ValueError(f"more than {most:,} bytes")
+            held = set(archive.namelist())
+            missing = [name for name in names if f"{name}.npy" not in held]
+            if missing:
+                raise ValueError(f"{missing[0]} is missing")
             return [_read_member(archive, name, most) for name in names]
     except Exception as error:  # zipfile, its decompressors and NumPy each have their own
         raise ValueError(f"unreadable .npz ({in_short(error)})") from error

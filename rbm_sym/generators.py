@@ -108,7 +108,7 @@ def _to_random_state(state):
 class MersenneTwisterDraw(Draw):
     """Draws of a `RandomState`; the state is a (628,) uint32 vector, the draws are float64."""
 
-    state_type = pt.TensorType("uint32", shape=(None,))
+    state_type = pt.TensorType("uint32", shape=(MERSENNE_TWISTER_WORDS,))
 
     def perform(self, node, inputs, output_storage):
         state, *parameters = inputs
@@ -278,7 +278,7 @@ class MRG31k3pUniform(Draw):
     In float32 the largest draws round to 1. `dtype` is "float32" or "float64".
     """
 
-    state_type = pt.TensorType("int32", shape=(None, None))
+    state_type = pt.TensorType("int32", shape=(6, None))
 
     def perform(self, node, inputs, output_storage):
         state, n = inputs

@@ -40,7 +40,7 @@ def gibbs_chain(step, chain_start, n_steps):
     ValueError
         if `n_steps` is below 1, or `step` draws from a stream made outside of it
     """
-    check_step_count("n_steps", n_steps)
+    n_steps = check_step_count("n_steps", n_steps)
     chain_start = pt.as_tensor_variable(chain_start)
     state = pt.tensor("chain_state", dtype=chain_start.dtype, shape=(None,) * chain_start.ndim)
     result, made_by_step = _call_once(step, state)
@@ -54,8 +54,9 @@ def gibbs_chain(step, chain_start, n_steps):
     for stream in step_updates:
         if stream not in made_by_step:
             raise ValueError(
-                f"step: it draws from the stream {stream}, made outside of it, so that every "
-                "step would repeat the draw; call the stream's method inside step"
+                f"step: it draws from the stream {stream}, made outside of it or in a pytensor.scan "
+                "of its own, so that every step would repeat the draw; call the stream's method "
+                "inside step, and gibbs_chain for a chain inside step"
             )
 
     # Scan calls a step function with variables of its own. Ours has been called already: a

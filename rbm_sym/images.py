@@ -174,7 +174,12 @@ def save_picture(pixels, path):
             f"pixels is {pixels.dtype} of shape {pixels.shape}; "
             "it must be uint8 of shape (height, width) or (height, width, 4)"
         )
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ValueError(f"{path}: no picture format has this suffix; use .png")
+    check_picture_path(path)
     with whole_file(path) as unfinished:
         Image.fromarray(pixels).save(unfinished)
+
+
+def check_picture_path(path):
+    """Raise ValueError unless the suffix of `path` is that of a picture format."""
+    if Image.registered_extensions().get(Path(path).suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"{path}: no picture format has this suffix; use .png")

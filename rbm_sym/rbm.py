@@ -6,7 +6,7 @@ import pytensor.tensor as pt
 
 from rbm_sym.arguments import check_count, check_shared, check_tensor
 from rbm_sym.energy import EnergyModel
-from rbm_sym.streams import MRG_RandomStreams
+from rbm_sym.streams import MRG_RandomStreams, Streams
 
 
 class RBM(EnergyModel):
@@ -56,6 +56,11 @@ class RBM(EnergyModel):
             raise TypeError(f"numpy_rng: a numpy.random.RandomState is needed, not {numpy_rng!r}")
         if theano_rng is None:
             theano_rng = MRG_RandomStreams(numpy_rng.randint(2**30))
+        elif not isinstance(theano_rng, Streams):
+            raise TypeError(
+                "theano_rng: MRG_RandomStreams or RandomStreams of this package are needed, not "
+                f"{theano_rng!r}"
+            )
 
         if W is None:
             bound = 4 * np.sqrt(6.0 / (n_hidden + n_visible))

@@ -20,8 +20,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import undefined_grad
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import graph_inputs
+from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar import upcast
 from pytensor.tensor.random.type import RandomType
+from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.type import integer_dtypes
 
 from rbm_sym.generators import (
@@ -38,12 +40,36 @@ from rbm_sym.generators import (
 )
 
 
+class StreamState(TensorSharedVariable):
+    """The state of a random stream: a shared variable that never stands still unnoticed.
+
+    `pytensor.scan` takes the update off a stream that its step has made, and returns it for the
+    caller to pass on. A function that is compiled without it would draw the same numbers at each
+    call; here it raises an error when it is called.
+    """
+
+    @property
+    def default_update(self):
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, new_state):
+        if new_state is None:
+            new_state = CheckAndRaise(
+                RuntimeError,
+                f"the random stream {self} would repeat its draws: pass the updates that "
+                "pytensor.scan returned on to pytensor.function, or use gibbs_chain",
+            )(self, False)
+        self._default_update = self.type.filter_variable(new_state)
+
+
 def set_update(state, new_state):
     """Let every function that reads the shared variable `state` move it on to `new_state`.
 
-    The attribute behind it is deprecated since PyTensor means to have random generators passed
-    in and out of every function by hand. Theano's interface has no place for that: a stream is
-    made where it is drawn from, and only this attribute tells functions and scans about it.
+    On shared variables other than our own the attribute behind it is deprecated, since PyTensor
+    means to have random generators passed in and out of every function by hand. Theano's
+    interface has no place for that: a stream is made where it is drawn from, and only this
+    attribute tells functions and scans about it.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting default_update is deprecated")
@@ -97,12 +123,11 @@ class Streams:
 
     def updates(self):
         """The next state of every stream: a list of pairs (shared variable, expression)."""
-        pairs = [(state, state.default_update) for state in self.states]
-        # pytensor.scan, called by hand, takes an update off its stream and returns it itself.
-        return [(state, new_state) for state, new_state in pairs if new_state is not None]
+        return [(state, state.default_update) for state in self.states]
 
     def _draw(self, op, state_value, *parameters):
-        state = pytensor.shared(state_value, name=f"{self.name}_stream_{len(self.states)}")
+        name = f"{self.name}_stream_{len(self.states)}"
+        state = StreamState(op.state_type, state_value, strict=False, name=name)
         new_state, draws = op(state, *parameters)
         set_update(state, new_state)
         self.states.append(state)
@@ -318,16 +343,15 @@ def _seed_generator(seed):
 
 
 def _mrg_seed(seed):
-    six = np.ravel([seed] * 6 if isinstance(seed, Integral) else seed)
-    if six.shape != (6,) or six.dtype.kind not in "iu":
+    six = [seed] * 6 if isinstance(seed, Integral) else list(np.ravel(seed))
+    if len(six) != 6 or not all(isinstance(word, Integral) for word in six):
         raise TypeError(f"seed: one integer or six are needed, not {seed!r}")
     for triple, modulus in ((six[:3], MODULUS_1), (six[3:], MODULUS_2)):
-        if triple.min() < 0 or triple.max() >= modulus or not triple.any():
+        if not all(0 <= word < modulus for word in triple) or not any(triple):
             raise ValueError(
-                f"seed: {seed!r} is out of range; three integers in [0, {modulus}), not all 0, "
-                "are needed there"
+                f"seed: {seed!r} is out of range; integers in [0, {modulus}), not all 0, are needed"
             )
-    return six.astype("int64")
+    return np.array(six, dtype="int64")
 
 
 def _number_of_streams(size):

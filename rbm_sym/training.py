@@ -50,10 +50,20 @@ def run_epoch(update, n_batches, after_update=None):
     Returns
     -------
     (n_batches,) float64: the costs
+
+    Raises
+    ------
+    FloatingPointError
+        if a cost is infinite or not a number: training has diverged
     """
     costs = np.empty(n_batches)
     for index in range(n_batches):
         costs[index] = update(index)
+        if not np.isfinite(costs[index]):
+            raise FloatingPointError(
+                f"the cost of minibatch {index} is {costs[index]}: training has diverged; take a "
+                "smaller learning rate"
+            )
         if after_update is not None:
             after_update(costs[index])
     return costs

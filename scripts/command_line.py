@@ -47,12 +47,19 @@ def make_folder(path):
     return path
 
 
+def check_file(path):
+    """Make the folder of the file `path`, and see that the file can be written there."""
+    make_folder(path.parent)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: this is a folder; give the name of a file")
+
+
 @contextmanager
-def one_line_errors(program):
-    """Turn what a user can mend into one line on stderr and exit status 2."""
+def one_line_errors(program, *errors):
+    """Turn errors of these classes into one line on stderr and exit status 2."""
     try:
         yield
-    except (ValueError, TypeError, OSError) as error:
+    except errors as error:
         line = " ".join(str(error).split())
         print(f"{program}: error: {line}", file=sys.stderr)
         sys.exit(2)

@@ -6,21 +6,26 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import make_folder, one_line_errors, whole_number
+from command_line import check_file, one_line_errors, whole_number
 
 import rbm_sym
 from rbm_sym.checkpoint import load_arrays, save_arrays
+from rbm_sym.images import check_picture_path
+
+PROGRAM = "sample_rbm.py"
 
 
 def main():
     args = parse_arguments()
-    with one_line_errors("sample_rbm.py"):
+    with one_line_errors(PROGRAM, ValueError, TypeError):
         rbm, settings = load_rbm(args.model, args.stream, args.seed)
         sets = read_sets(args, rbm)
         start = choose_start(args, rbm, sets)
-        make_folder(args.output.parent)
+        if args.n_samples:
+            check_picture_path(args.output)
+            check_file(args.output)
         if args.features:
-            make_folder(args.features.parent)
+            check_file(args.features)
 
     if args.features:
         write_features(args.features, rbm, sets, settings)
@@ -53,7 +58,10 @@ def parse_arguments():
         "--features", type=Path, metavar="FILE",
         help="write P(h = 1 | v) for the whole data set to this .npz: train_x, train_y, ...",
     )  # fmt: skip
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not args.n_samples and not args.features:
+        parser.error("--n-samples 0 without --features leaves nothing to do")
+    return args
 
 
 def load_rbm(path, stream, seed):
@@ -92,7 +100,7 @@ def read_sets(args, rbm):
     n_pixels = sets[0][0].get_value(borrow=True).shape[1]
     if n_pixels != rbm.n_visible:
         raise ValueError(
-            f"dataset: {args.dataset} has {n_pixels} pixels a picture, but the model has "
+            f"--dataset: {args.dataset} has {n_pixels} pixels a picture, but the model has "
             f"{rbm.n_visible} visible units"
         )
     return sets
@@ -111,7 +119,9 @@ def consecutive_pictures(test_x, n_chains, numpy_rng):
     """`n_chains` test pictures in a row, from a random place on, as the tutorial takes them."""
     pictures = test_x.get_value(borrow=True)
     if n_chains >= len(pictures):
-        raise ValueError(f"n-chains: fewer than the {len(pictures)} test pictures, not {n_chains}")
+        raise ValueError(
+            f"--n-chains: fewer than the {len(pictures)} test pictures, not {n_chains}"
+        )
     first = numpy_rng.randint(len(pictures) - n_chains)
     return pictures[first : first + n_chains]
 
@@ -164,4 +174,5 @@ def write_features(path, rbm, sets, settings):
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors(PROGRAM, OSError):
+        main()

@@ -13,6 +13,7 @@ from command_line import make_folder, one_line_errors, positive_number, whole_nu
 from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
 
 import rbm_sym
+from rbm_sym.arguments import check_learning_rate
 from rbm_sym.checkpoint import save_arrays
 from rbm_sym.training import compile_now, count_batches, run_epoch
 
@@ -21,12 +22,14 @@ try:
 except ImportError:
     tqdm = None
 
+PROGRAM = "train_rbm.py"
+
 
 def main():
     args = parse_arguments()
-    with one_line_errors("train_rbm.py"):
+    with one_line_errors(PROGRAM, ValueError, TypeError):
         pytensor.config.floatX = args.floatX
-        folder = make_folder(args.output)
+        check_learning_rate("--learning-rate", args.learning_rate)
         datasets = rbm_sym.load_data(args.dataset)
         train_x, test_x = datasets[0][0], datasets[2][0]
         n_examples, n_visible = train_x.get_value(borrow=True).shape
@@ -44,6 +47,7 @@ def main():
         # Drawn after training in the tutorial, but from a generator that training leaves alone:
         # too many chains are better found out now.
         start = consecutive_pictures(test_x, args.n_chains, rng)
+        folder = make_folder(args.output)
 
     update, updates = training_function(args, rbm, x, train_x)
     print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
@@ -53,10 +57,10 @@ def main():
     print(f"... compiled in {time.perf_counter() - began:.0f} seconds")
 
     costs = train(args, rbm, update, n_batches, folder)
-    plot_training_curve(costs, n_visible, folder / "training_curve.png")
     settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
     parameters = {param.name: param.get_value() for param in rbm.params}
     save_arrays(folder / "rbm.npz", parameters, settings)
+    plot_training_curve(costs, n_visible, folder / "training_curve.png")
     samples = draw_samples(rbm, start, args.n_samples, steps=1000)
     rbm_sym.save_picture(samples, folder / "samples.png")
     print(f"... pictures, training curve and parameters are in {folder}")
@@ -202,4 +206,5 @@ def plot_training_curve(costs, n_visible, path):
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors(PROGRAM, OSError, FloatingPointError):
+        main()

@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 from pathlib import Path
@@ -47,3 +48,9 @@ def make_rbm():
         return rbm
 
     return make
+
+
+@pytest.fixture(scope="session")
+def theanos_first_costs():
+    """What the first updates of the tutorial's program cost in Theano; see reference/README.md."""
+    return json.loads((Path(__file__).parent / "reference" / "first_costs.json").read_text())

@@ -425,7 +425,7 @@ def test_npz_without_an_array(tmp_path):
     arrays = named_arrays(grey_sets())
     del arrays["valid_y"]
     np.savez(tmp_path / "sets.npz", **arrays)
-    assert "'valid_y.npy'" in error_line(tmp_path / "sets.npz")
+    assert "valid_y is missing" in error_line(tmp_path / "sets.npz")
 
 
 def test_npz_with_objects(tmp_path, monkeypatch):
@@ -460,9 +460,10 @@ def test_npz_checksum_counts(tmp_path):
 def test_npz_with_a_very_long_header(tmp_path):
     """NumPy's message has several lines here."""
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1)}" + b" " * 20_000
+    size = struct.pack("<I", len(header))
     with zipfile.ZipFile(tmp_path / "sets.npz", "w") as archive:
-        size = struct.pack("<I", len(header))
-        archive.writestr("train_x.npy", b"\x93NUMPY\x02\x00" + size + header + b"1")
+        for name in named_arrays(grey_sets()):
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x02\x00" + size + header + b"1")
     assert "Header info length" in error_line(tmp_path / "sets.npz")
 
 

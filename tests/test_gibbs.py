@@ -21,7 +21,7 @@ def noise_step(rng):
     return step
 
 
-@pytest.mark.parametrize("n_steps", [1, 2, 5])
+@pytest.mark.parametrize("n_steps", [1, 2, np.int64(5)])
 @pytest.mark.parametrize("streams", STREAMS)
 def test_outputs_over_time_and_fresh_draws(double, streams, n_steps):
     rng = streams(5)
@@ -62,16 +62,46 @@ def test_a_forgotten_update_repeats_no_draw(double, streams):
     assert not np.intersect1d(function(), function()).size
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # scan's own, for its old interface
+# Scan's own, for its old interface: it returns updates.
+scan_by_hand = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@scan_by_hand
+@pytest.mark.parametrize("mode", [PYTHON, None])
 @pytest.mark.parametrize("n_steps", [1, 3])
 @pytest.mark.parametrize("streams", STREAMS)
-def test_a_scan_called_by_hand_draws_afresh_too(double, streams, n_steps):
+def test_a_scan_called_by_hand_draws_afresh_too(double, streams, n_steps, mode):
     outputs, updates = pytensor.scan(
         noise_step(streams(5)), outputs_info=[None, pt.zeros(4)], n_steps=n_steps
     )
-    function = pytensor.function([], outputs[0], updates=updates, mode=PYTHON)
+    function = pytensor.function([], outputs[0], updates=updates, mode=mode)
     draws = np.concatenate([function().ravel(), function().ravel()])
     assert len(set(draws)) == 2 * n_steps * 4
+
+
+@scan_by_hand
+@pytest.mark.parametrize("mode", [PYTHON, None])
+@pytest.mark.parametrize("streams", STREAMS)
+def test_a_scan_called_by_hand_whose_updates_are_forgotten_is_refused(double, streams, mode):
+    rng = streams(5)
+    outputs, updates = pytensor.scan(noise_step(rng), outputs_info=[None, pt.zeros(4)], n_steps=3)
+    forgetful = pytensor.function([], outputs[0], mode=mode)
+    with pytest.raises(RuntimeError, match="stream_0 would repeat its draws: pass the updates"):
+        forgetful()
+    # Nothing is wrong with the stream itself.
+    assert pytensor.function([], outputs[0], updates=updates, mode=mode)().shape == (3, 4)
+
+
+@scan_by_hand
+def test_a_scan_by_hand_within_a_chain_is_refused(double):
+    rng = RandomStreams(5)
+
+    def step(state):
+        inner, _ = pytensor.scan(noise_step(rng), outputs_info=[None, state], n_steps=2)
+        return inner[1][-1]
+
+    with pytest.raises(ValueError, match=r"in a pytensor.scan of its own.*gibbs_chain for a chain"):
+        gibbs_chain(step, pt.zeros(3), 3)
 
 
 def test_step_is_called_exactly_once(double):
@@ -102,6 +132,8 @@ def test_symbolic_number_of_steps(double):
     outputs, updates = gibbs_chain(noise_step(RandomStreams(5)), pt.zeros(4), n_steps)
     function = pytensor.function([n_steps], outputs[0], updates=updates, mode=PYTHON)
     assert [function(n).shape for n in (1, 4)] == [(1, 4), (4, 4)]
+    with pytest.raises(ValueError, match="n_steps: at least 1 step"):
+        function(0)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 1), (1, 1)])

@@ -251,6 +251,7 @@ def test_sample_results_have_the_tutorials_order_and_dtype(floatX, make_rbm):
         (dict(input=pt.imatrix()), TypeError, "input: .*float64"),
         (dict(input=pt.vector(dtype="float64")), ValueError, "input: .*1 dimension"),
         (dict(numpy_rng=np.random.default_rng(0)), TypeError, "numpy_rng: .*RandomState"),
+        (dict(theano_rng=np.random.RandomState(0)), TypeError, "theano_rng: MRG_RandomStreams"),
     ],
 )
 def test_bad_constructor_arguments(double, arguments, error, message):
@@ -266,6 +267,11 @@ def test_bad_constructor_arguments(double, arguments, error, message):
         (dict(k=1.0), TypeError, "k: .*not 1.0"),
         (dict(k=True), TypeError, "k: .*not True"),
         (dict(k=pt.dscalar()), TypeError, "k: "),
+        (dict(k=pt.constant(0)), ValueError, "k: .*not 0"),
+        (dict(lr=True), TypeError, "lr: .*not True"),
+        (dict(lr=10**400), ValueError, "lr: .*not 1000"),
+        (dict(lr=pt.constant(-1.0)), ValueError, "lr: .*not -1.0"),
+        (dict(lr=pt.zscalar()), TypeError, "lr: a scalar"),
         (dict(lr=0), ValueError, "lr: .*not 0"),
         (dict(lr=-0.1), ValueError, "lr: .*not -0.1"),
         (dict(lr=float("nan")), ValueError, "lr: .*not nan"),
@@ -285,8 +291,25 @@ def test_bad_arguments_of_get_cost_updates(double, make_rbm, arguments, error, m
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("floatX", "lr"), [("float32", 1e-50), ("float32", 1e39)], indirect=["floatX"]
+)
+def test_a_learning_rate_that_floatX_cannot_hold_is_refused(floatX, make_rbm, lr):  # noqa: N802
+    with pytest.raises(ValueError, match=r"lr: .*in float32, not 1e[-+]"):
+        make_rbm().get_cost_updates(lr=lr)
+
+
+def test_a_variable_that_would_be_updated_twice_is_refused(double):
+    rbm = RBM(n_visible=3, n_hidden=3)
+    with pytest.raises(ValueError, match="updated only once"):
+        rbm.get_cost_updates(persistent=rbm.W)
+    bias = pytensor.shared(np.zeros(3))
+    with pytest.raises(ValueError, match="updated only once"):
+        RBM(n_visible=3, n_hidden=3, hbias=bias, vbias=bias).get_cost_updates()
+
+
 def test_a_parameter_that_is_no_shared_variable_is_named(double):
     W = pytensor.shared(np.zeros((3, 4)))
     rbm = RBM(n_visible=4, n_hidden=3, W=W.T)
-    with pytest.raises(TypeError, match="params: a shared variable is needed"):
+    with pytest.raises(TypeError, match=r"params\[0\]: a shared variable is needed"):
         rbm.get_cost_updates()

@@ -138,9 +138,11 @@ BAD_TRAINING = [
     (["--k", 0], "--k: .*not 0"),
     (["--learning-rate", 0], "--learning-rate: .*not 0"),
     (["--learning-rate", "nan"], "--learning-rate: .*not nan"),
+    (["--learning-rate", "1e-50"], "--learning-rate: .*in float32, not 1e-50"),
+    (["--dataset", ""], "dataset must be .*not an empty text"),
     (["--n-hidden", 0], "--n-hidden: .*not 0"),
     (["--epochs", "two"], "--epochs: .*not two"),
-    (["--n-chains", 30], "n-chains: fewer than the 30 test pictures, not 30"),
+    (["--n-chains", 30], "--n-chains: fewer than the 30 test pictures, not 30"),
     (["--seed", 2**32], "--seed: "),
     (["--algorithm", "sgd"], "--algorithm: .*sgd"),
     (["--output", "bars.npz"], "bars.npz: cannot write"),
@@ -156,14 +158,19 @@ def test_training_refuses_in_one_line(folder, small_data, arguments, message):
 
 def test_sampling_refuses_in_one_line(folder, small_data):
     (folder / "text.npz").write_text("not a model")
+    (folder / "folder.png").mkdir()
     parameters = {"W": np.zeros((5, 2)), "hbias": np.zeros(2), "vbias": np.zeros(5)}
     save_arrays(folder / "other.npz", parameters, {})
     save_arrays(folder / "torn.npz", parameters | {"hbias": np.zeros(3)}, {})
     save_arrays(folder / "nan.npz", parameters | {"hbias": np.full(2, np.nan)}, {})
     for arguments, message in [
-        (["missing.npz"], "missing.npz: there is no such file"),
+        (["missing.npz"], "missing.npz: cannot be read"),
+        (["."], "cannot be read .*directory"),
+        (["other.npz", "--start", "random", "--output", "picture.foo"], "picture.foo: .*suffix"),
+        (["other.npz", "--start", "random", "--output", "folder.png"], "folder.png: .*a folder"),
+        (["other.npz", "--n-samples", 0], "--features leaves nothing to do"),
         (["text.npz"], "text.npz: not a whole file"),
-        ([small_data], "bars.npz: .*W.npy"),
+        ([small_data], "bars.npz: .*W is missing"),
         (["torn.npz"], r"hbias: .*\(2,\).*\(3,\)"),
         (["nan.npz"], "nan.npz: .*undefined"),
         (["other.npz", "--dataset", small_data], "12 pixels .* 5 visible units"),
@@ -171,3 +178,14 @@ def test_sampling_refuses_in_one_line(folder, small_data):
         (["other.npz", "--start", "random", "--output", "text.npz/a.png"], "cannot write"),
     ]:
         check_refusal(run("sample_rbm.py", *arguments, cwd=folder), message)
+
+
+def test_divergence_is_one_line(folder, small_data):
+    result = run(
+        "train_rbm.py", "--dataset", small_data, "--n-hidden", HIDDEN, "--batch-size", 10,
+        "--epochs", 5, "--learning-rate", 1e37, "--output", "diverged", cwd=folder,
+    )  # fmt: skip
+    assert result.returncode == 2, result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert "training has diverged; take a smaller learning rate" in line
+    assert "Traceback" not in result.stderr

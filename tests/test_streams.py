@@ -159,6 +159,7 @@ def test_a_draw_has_no_derivative(streams, double):
         (lambda: MRG_RandomStreams([1, 2, 3, 0, 0, 0]), ValueError, "seed: "),
         (lambda: MRG_RandomStreams([1, 2]), TypeError, "seed: .*six"),
         (lambda: MRG_RandomStreams(1.5), TypeError, "seed: .*1.5"),
+        (lambda: MRG_RandomStreams(10**30), ValueError, "seed: 1000"),
         (lambda: RandomStreams(-1), ValueError, "seed: -1"),
         (lambda: RandomStreams("a"), TypeError, "seed: 'a'"),
         (lambda: MRG_RandomStreams().binomial(p=pt.vector()), TypeError, "size: "),
