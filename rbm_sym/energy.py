@@ -118,18 +118,7 @@ class EnergyModel:
         TypeError, ValueError
             if an argument is not as above
         """
-        check_learning_rate("lr", lr)
-        k = check_step_count("k", k)
-        for i, param in enumerate(self.params):
-            check_shared(f"params[{i}]", param)
-        if persistent is not None:
-            self.check_persistent(persistent)
-        updated = [*self.params, *([] if persistent is None else [persistent])]
-        if len(set(updated)) < len(updated):
-            raise ValueError(
-                f"params, persistent: a variable can be updated only once, not twice: {updated}"
-            )
-
+        self._check_training(lr, persistent, k)
         chain_end, updates = self.negative_phase(persistent, k)
         particles = self.negative_particles(chain_end)
         gradients = pt.grad(self.cost(particles), self.params, consider_constant=[particles])
@@ -138,3 +127,17 @@ class EnergyModel:
 
         monitoring_cost = self.monitoring_cost(chain_end, persistent, updates)
         return monitoring_cost, stream_updates([monitoring_cost, *updates.values()]) | updates
+
+    def _check_training(self, lr, persistent, k):
+        check_learning_rate("lr", lr)
+        check_step_count("k", k)
+        for i, param in enumerate(self.params):
+            check_shared(f"params[{i}]", param)
+        updated = list(self.params)
+        if persistent is not None:
+            self.check_persistent(persistent)
+            updated.append(persistent)
+        if len(set(updated)) < len(updated):
+            raise ValueError(
+                f"params, persistent: a variable can be updated only once, not twice: {updated}"
+            )

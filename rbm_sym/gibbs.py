@@ -54,9 +54,9 @@ def gibbs_chain(step, chain_start, n_steps):
     for stream in step_updates:
         if stream not in made_by_step:
             raise ValueError(
-                f"step: it draws from the stream {stream}, made outside of it or in a pytensor.scan "
-                "of its own, so that every step would repeat the draw; call the stream's method "
-                "inside step, and gibbs_chain for a chain inside step"
+                f"step: it draws from the stream {stream}, made outside of it or in a "
+                "pytensor.scan of its own, so that every step would repeat the draw; call the "
+                "stream's method inside step, and gibbs_chain for a chain inside step"
             )
 
     # Scan calls a step function with variables of its own. Ours has been called already: a
