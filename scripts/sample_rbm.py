@@ -18,9 +18,10 @@ PROGRAM = "sample_rbm.py"
 def main():
     args = parse_arguments()
     with one_line_errors(PROGRAM, ValueError, TypeError):
-        rbm, settings = load_rbm(args.model, args.stream, args.seed)
+        numpy_rng = np.random.RandomState(args.seed)
+        rbm, settings = load_rbm(args.model, args.stream, numpy_rng)
         sets = read_sets(args, rbm)
-        start = choose_start(args, rbm, sets)
+        start = choose_start(args, rbm, sets, numpy_rng)
         if args.n_samples:
             check_picture_path(args.output)
             check_file(args.output)
@@ -64,7 +65,7 @@ def parse_arguments():
     return args
 
 
-def load_rbm(path, stream, seed):
+def load_rbm(path, stream, numpy_rng):
     """The model in a file of train_rbm.py, computing in the dtype that it was trained in."""
     arrays, settings = load_arrays(path, ["W", "hbias", "vbias"])
     W, hbias, vbias = arrays["W"], arrays["hbias"], arrays["vbias"]
@@ -73,7 +74,6 @@ def load_rbm(path, stream, seed):
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(f"{path}: there are infinite or undefined numbers in the parameters")
     pytensor.config.floatX = str(W.dtype)
-    numpy_rng = np.random.RandomState(seed)
     rbm = rbm_sym.RBM(
         n_visible=W.shape[0],
         n_hidden=W.shape[1],
@@ -106,9 +106,8 @@ def read_sets(args, rbm):
     return sets
 
 
-def choose_start(args, rbm, sets):
+def choose_start(args, rbm, sets, numpy_rng):
     """Visible vectors (n_chains, n_visible) to start from."""
-    numpy_rng = np.random.RandomState(args.seed)
     if args.start == "data":
         return consecutive_pictures(sets[2][0], args.n_chains, numpy_rng)
     random = numpy_rng.randint(2, size=(args.n_chains, rbm.n_visible))

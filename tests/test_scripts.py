@@ -100,6 +100,20 @@ def test_training_leaves_pictures_curve_and_parameters(trained):
     assert settings["k"] == 15 and settings["n_hidden"] == HIDDEN and settings["seed"] == 123
 
 
+def test_the_other_algorithm_stream_and_precision(folder, small_data):
+    result = run(
+        "train_rbm.py", "--dataset", small_data, "--n-hidden", HIDDEN, "--batch-size", 10,
+        "--epochs", 1, "--n-chains", 2, "--n-samples", 1, "--algorithm", "cd", "--k", 1,
+        "--stream", "shared", "--floatX", "float64", "--learning-rate", 0.01, "--seed", 7,
+        "--output", "other", cwd=folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    with np.load(folder / "other" / "rbm.npz") as model:
+        assert model["W"].dtype == np.float64
+        settings = json.loads(str(model["settings"]))
+    assert (settings["algorithm"], settings["stream"], settings["seed"]) == ("cd", "shared", 7)
+
+
 def test_sampling_and_features_from_a_trained_model(trained, folder, small_data):
     model = trained[1] / "rbm.npz"
     result = run(
