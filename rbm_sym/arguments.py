@@ -4,10 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 import pytensor
-import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
-from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.type import float_dtypes, integer_dtypes
 
 
@@ -20,21 +18,13 @@ def check_count(name, count, of):
 
 
 def check_step_count(name, n_steps):
-    """Raise unless `n_steps` is a count of steps or a symbolic integer scalar.
-
-    Returns
-    -------
-    `n_steps`; one whose value is not known yet comes with a check of it when it is
-    """
+    """Raise unless `n_steps` is a count of steps or a symbolic integer scalar."""
     if isinstance(n_steps, Constant):
         n_steps = n_steps.data[()]
     if not isinstance(n_steps, Variable):
         check_count(name, n_steps, of="step of the chain")
-        return n_steps
-    if n_steps.ndim != 0 or n_steps.dtype not in integer_dtypes:
+    elif n_steps.ndim != 0 or n_steps.dtype not in integer_dtypes:
         raise TypeError(f"{name}: an integer scalar is needed, not a {n_steps.type}")
-    message = f"{name}: at least 1 step of the chain is needed"
-    return CheckAndRaise(ValueError, message)(n_steps, pt.ge(n_steps, 1))
 
 
 def check_learning_rate(name, lr):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from rbm_sym.files import read_npz, whole_file
+from rbm_sym.files import read_npz, read_to_end, whole_file
 
 SETTINGS = "settings"
 
@@ -53,7 +53,7 @@ def load_arrays(path, names):
     """
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            data = read_to_end(file, path)
     except OSError as error:
         raise type(error)(f"{path}: cannot be read ({error.strerror})") from None
     try:

@@ -1,14 +1,17 @@
 """Markov chains, unrolled by scan."""
 
+import warnings
+
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile import sharedvalue
 from pytensor.graph.basic import Variable
 from pytensor.graph.replace import clone_replace
+from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.type import TensorType
 
 from rbm_sym.arguments import check_step_count
-from rbm_sym.streams import set_update, stream_updates
+from rbm_sym.streams import stream_updates
 
 
 def gibbs_chain(step, chain_start, n_steps):
@@ -40,7 +43,10 @@ def gibbs_chain(step, chain_start, n_steps):
     ValueError
         if `n_steps` is below 1, or `step` draws from a stream made outside of it
     """
-    n_steps = check_step_count("n_steps", n_steps)
+    check_step_count("n_steps", n_steps)
+    if isinstance(n_steps, Variable):
+        at_least_one = CheckAndRaise(ValueError, "n_steps: at least 1 step of the chain is needed")
+        n_steps = at_least_one(n_steps, pt.ge(n_steps, 1))
     chain_start = pt.as_tensor_variable(chain_start)
     state = pt.tensor("chain_state", dtype=chain_start.dtype, shape=(None,) * chain_start.ndim)
     result, made_by_step = _call_once(step, state)
@@ -78,7 +84,7 @@ def gibbs_chain(step, chain_start, n_steps):
     for stream, states in zip(step_updates, over_time[len(outputs) :], strict=True):
         # PyTensor's own generator states are not stored over time.
         updates[stream] = states[-1] if isinstance(stream.type, TensorType) else states
-        set_update(stream, updates[stream])
+        _set_update(stream, updates[stream])
     over_time = over_time[: len(outputs)]
     return (over_time[0] if isinstance(result, Variable) else over_time), updates
 
@@ -109,3 +115,15 @@ def _check_next_state(next_state, chain_start):
             f"type, {chain_start.type}, not {next_state.type}; a sample's dtype is set where it "
             "is drawn: binomial(..., dtype=pytensor.config.floatX)"
         )
+
+
+def _set_update(stream, new_state):
+    """Let every function that reads the shared variable `stream` move it on to `new_state`.
+
+    On PyTensor's own generators the attribute is deprecated, since PyTensor means to have them
+    passed in and out of every function by hand. Theano's interface has no place for that: a
+    stream is made where it is drawn from, and only this attribute tells functions about it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting default_update is deprecated")
+        stream.default_update = new_state

@@ -10,7 +10,6 @@ A compiled function moves the states on by itself; it also accepts them as expli
 (`updates()`, or the second result of `gibbs_chain`).
 """
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -61,19 +60,6 @@ class StreamState(TensorSharedVariable):
                 "pytensor.scan returned on to pytensor.function, or use gibbs_chain",
             )(self, False)
         self._default_update = self.type.filter_variable(new_state)
-
-
-def set_update(state, new_state):
-    """Let every function that reads the shared variable `state` move it on to `new_state`.
-
-    On shared variables other than our own the attribute behind it is deprecated, since PyTensor
-    means to have random generators passed in and out of every function by hand. Theano's
-    interface has no place for that: a stream is made where it is drawn from, and only this
-    attribute tells functions and scans about it.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Setting default_update is deprecated")
-        state.default_update = new_state
 
 
 def stream_updates(outputs):
@@ -129,7 +115,7 @@ class Streams:
         name = f"{self.name}_stream_{len(self.states)}"
         state = StreamState(op.state_type, state_value, strict=False, name=name)
         new_state, draws = op(state, *parameters)
-        set_update(state, new_state)
+        state.default_update = new_state
         self.states.append(state)
         return draws
 

@@ -1,7 +1,6 @@
 """What the programs' command lines have in common."""
 
 import argparse
-import math
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -22,17 +21,6 @@ def whole_number(least, below=None):
         return number
 
     return parse
-
-
-def positive_number(text):
-    """An argparse type: a finite number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"a finite number above 0 is needed, not {text}")
-    return number
 
 
 def make_folder(path):

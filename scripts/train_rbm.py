@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import make_folder, one_line_errors, positive_number, whole_number
+from command_line import make_folder, one_line_errors, whole_number
 from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
 
 import rbm_sym
@@ -75,7 +75,7 @@ def parse_arguments():
         help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
         "mnist.pkl.gz, IDX files, .npz",
     )  # fmt: skip
-    parser.add_argument("--learning-rate", type=positive_number, default=0.1)
+    parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--epochs", type=whole_number(1), default=15)
     parser.add_argument("--batch-size", type=whole_number(1), default=20)
     parser.add_argument("--n-hidden", type=whole_number(1), default=500)

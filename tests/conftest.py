@@ -1,6 +1,5 @@
 import json
 import os
-import sys
 from pathlib import Path
 
 # Before anything loads OpenBLAS: at the tests' sizes a second thread gains nothing, and beside
@@ -12,8 +11,6 @@ import pytensor
 import pytest
 
 from rbm_sym import RBM, RandomStreams
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -49,11 +49,15 @@ def small_data(folder):
 
 
 @pytest.fixture(scope="module")
-def trained(folder, small_data):
-    result = run(
-        "train_rbm.py", "--dataset", small_data, "--n-hidden", HIDDEN, "--batch-size", 10,
-        "--epochs", 2, "--n-chains", 5, "--n-samples", 2, "--output", "a new/plots", cwd=folder,
-    )  # fmt: skip
+def train(folder, small_data):
+    """A function that trains a small model, with further options."""
+    always = ["--dataset", small_data, "--n-hidden", HIDDEN, "--batch-size", 10]
+    return lambda *options: run("train_rbm.py", *always, *options, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def trained(folder, train):
+    result = train("--epochs", 2, "--n-chains", 5, "--n-samples", 2, "--output", "a new/plots")
     assert result.returncode == 0, result.stderr
     return result, folder / "a new" / "plots"
 
@@ -100,12 +104,11 @@ def test_training_leaves_pictures_curve_and_parameters(trained):
     assert settings["k"] == 15 and settings["n_hidden"] == HIDDEN and settings["seed"] == 123
 
 
-def test_the_other_algorithm_stream_and_precision(folder, small_data):
-    result = run(
-        "train_rbm.py", "--dataset", small_data, "--n-hidden", HIDDEN, "--batch-size", 10,
+def test_the_other_algorithm_stream_and_precision(folder, train):
+    result = train(
         "--epochs", 1, "--n-chains", 2, "--n-samples", 1, "--algorithm", "cd", "--k", 1,
         "--stream", "shared", "--floatX", "float64", "--learning-rate", 0.01, "--seed", 7,
-        "--output", "other", cwd=folder,
+        "--output", "other",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     with np.load(folder / "other" / "rbm.npz") as model:
@@ -194,11 +197,8 @@ def test_sampling_refuses_in_one_line(folder, small_data):
         check_refusal(run("sample_rbm.py", *arguments, cwd=folder), message)
 
 
-def test_divergence_is_one_line(folder, small_data):
-    result = run(
-        "train_rbm.py", "--dataset", small_data, "--n-hidden", HIDDEN, "--batch-size", 10,
-        "--epochs", 5, "--learning-rate", 1e37, "--output", "diverged", cwd=folder,
-    )  # fmt: skip
+def test_divergence_is_one_line(train):
+    result = train("--epochs", 5, "--learning-rate", 1e37, "--output", "diverged")
     assert result.returncode == 2, result.stderr
     line = result.stderr.strip().splitlines()[-1]
     assert "training has diverged; take a smaller learning rate" in line
