@@ -6,6 +6,7 @@ import pytensor.tensor as pt
 
 from rbm_sym.arguments import check_count, check_shared, check_tensor
 from rbm_sym.energy import EnergyModel
+from rbm_sym.logistic import log_sigmoid, sigmoid, softplus
 from rbm_sym.streams import MRG_RandomStreams, Streams
 
 
@@ -95,14 +96,13 @@ class RBM(EnergyModel):
         """F(v) = -log Σ_h exp(-E(v, h)) = -b'v - Σ_i log(1 + exp(c_i + (v'W)_i)), (batch,)."""
         wx_b = pt.dot(v_sample, self.W) + self.hbias
         vbias_term = pt.dot(v_sample, self.vbias)
-        # softplus is log(1 + exp(x)), written so that it does not overflow.
-        hidden_term = pt.sum(pt.softplus(wx_b), axis=1)
+        hidden_term = pt.sum(softplus(wx_b), axis=1)
         return -hidden_term - vbias_term
 
     def propup(self, vis):
         """[c + v'W, P(h = 1 | v) = sigmoid(c + v'W)], both (batch, n_hidden)."""
         pre_sigmoid_activation = pt.dot(vis, self.W) + self.hbias
-        return [pre_sigmoid_activation, pt.sigmoid(pre_sigmoid_activation)]
+        return [pre_sigmoid_activation, sigmoid(pre_sigmoid_activation)]
 
     def sample_h_given_v(self, v0_sample):
         """[pre-sigmoid, mean, sample] of the hidden units, given the visible ones."""
@@ -115,7 +115,7 @@ class RBM(EnergyModel):
     def propdown(self, hid):
         """[b + Wh, P(v = 1 | h) = sigmoid(b + Wh)], both (batch, n_visible)."""
         pre_sigmoid_activation = pt.dot(hid, self.W.T) + self.vbias
-        return [pre_sigmoid_activation, pt.sigmoid(pre_sigmoid_activation)]
+        return [pre_sigmoid_activation, sigmoid(pre_sigmoid_activation)]
 
     def sample_v_given_h(self, h0_sample):
         """[pre-sigmoid, mean, sample] of the visible units, given the hidden ones."""
@@ -180,7 +180,7 @@ class RBM(EnergyModel):
         fe_xi = self.free_energy(xi)
         xi_flip = pt.set_subtensor(xi[:, bit_i_idx], 1 - xi[:, bit_i_idx])
         fe_xi_flip = self.free_energy(xi_flip)
-        cost = pt.mean(self.n_visible * _log_sigmoid(fe_xi_flip - fe_xi))
+        cost = pt.mean(self.n_visible * log_sigmoid(fe_xi_flip - fe_xi))
         updates[bit_i_idx] = (bit_i_idx + 1) % self.n_visible
         return cost
 
@@ -190,10 +190,6 @@ class RBM(EnergyModel):
         A scalar, the sum over the visible units and the mean over the batch. `updates` is not
         used; the tutorial has it here.
         """
-        log_one = _log_sigmoid(pre_sigmoid_nv)
-        log_zero = _log_sigmoid(-pre_sigmoid_nv)
+        log_one = log_sigmoid(pre_sigmoid_nv)
+        log_zero = log_sigmoid(-pre_sigmoid_nv)
         return pt.mean(pt.sum(self.input * log_one + (1 - self.input) * log_zero, axis=1))
-
-
-def _log_sigmoid(x):
-    return -pt.softplus(-x)

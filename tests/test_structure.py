@@ -11,6 +11,7 @@ MODULES = [
     "datasets",
     "images",
     "arguments",
+    "logistic",
     "generators",
     "streams",
     "gibbs",

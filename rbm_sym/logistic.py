@@ -1,0 +1,31 @@
+"""The logistic function and its integral, as Theano computed them.
+
+In float64 both are the textbook's up to a limit. Above it, sigmoid(x) is exactly 1 and softplus(x)
+exactly x: off by less than 6e-9, which no learning can feel. But it is millions of times larger
+than a rounding error, and decides how long a run stays on the path that Theano took from the same
+seed. In float32, where rounding alone is off by more, there is no limit.
+"""
+
+import pytensor.tensor as pt
+
+# Where Theano's sigmoid of a double becomes 1.
+LIMIT = 19
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)), elementwise, in [0, 1]; the derivative is 0 above the limit."""
+    return _limited(x, 1, pt.sigmoid(x))
+
+
+def softplus(x):
+    """log(1 + exp(x)), elementwise, without overflow; the derivative is `sigmoid`."""
+    return _limited(x, x, pt.softplus(x))
+
+
+def log_sigmoid(x):
+    """log(sigmoid(x)), elementwise, without underflow."""
+    return -softplus(-x)
+
+
+def _limited(x, above, below):
+    return pt.switch(x > LIMIT, above, below) if below.dtype == "float64" else below
