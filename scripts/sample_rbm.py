@@ -132,11 +132,7 @@ def draw_samples(rbm, start, n_samples, steps):
     -------
     uint8 picture: a row of pictures for each sample, a column for each chain
     """
-    chains = pytensor.shared(np.array(start, dtype=pytensor.config.floatX), name="chains")
-    outputs, updates = rbm_sym.gibbs_chain(rbm.gibbs_vhv, chains, n_steps=steps)
-    _, _, _, _, vis_mfs, vis_samples = outputs
-    updates[chains] = vis_samples[-1]
-    sample = pytensor.function([], vis_mfs[-1], updates=updates)
+    sample = sampling_function(rbm, start, steps)
     print("... compiling the chain, which can take half a minute the first time", flush=True)
 
     height, width = picture_shape(rbm.n_visible)
@@ -146,9 +142,18 @@ def draw_samples(rbm, start, n_samples, steps):
         print(" ... plotting sample ", row)
         top = (height + 1) * row
         picture[top : top + height] = rbm_sym.tile_raster_images(
-            X=sample(), img_shape=(height, width), tile_shape=(1, n_chains), tile_spacing=(1, 1)
+            X=sample()[0], img_shape=(height, width), tile_shape=(1, n_chains), tile_spacing=(1, 1)
         )
     return picture
+
+
+def sampling_function(rbm, start, steps):
+    """A function that takes the chains `steps` further: P(v = 1 | h) and v at their end."""
+    chains = pytensor.shared(np.array(start, dtype=pytensor.config.floatX), name="chains")
+    outputs, updates = rbm_sym.gibbs_chain(rbm.gibbs_vhv, chains, n_steps=steps)
+    _, _, _, _, vis_mfs, vis_samples = outputs
+    updates[chains] = vis_samples[-1]
+    return pytensor.function([], [vis_mfs[-1], vis_samples[-1]], updates=updates)
 
 
 def picture_shape(n_pixels):

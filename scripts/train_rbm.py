@@ -35,21 +35,13 @@ def main():
         n_examples, n_visible = train_x.get_value(borrow=True).shape
         n_batches = count_batches(n_examples, args.batch_size)
 
-        rng = np.random.RandomState(args.seed)
-        x = pt.matrix("x")
-        rbm = rbm_sym.RBM(
-            input=x,
-            n_visible=n_visible,
-            n_hidden=args.n_hidden,
-            theano_rng=make_streams(args.stream, rng),
-            numpy_rng=rng,
-        )
+        rbm, rng = make_rbm(args, n_visible)
         # Drawn after training in the tutorial, but from a generator that training leaves alone:
         # too many chains are better found out now.
         start = consecutive_pictures(test_x, args.n_chains, rng)
         folder = make_folder(args.output)
 
-    update, updates = training_function(args, rbm, x, train_x)
+    update, updates = training_function(args, rbm, make_persistent_chain(args), train_x)
     print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
     print("    the first time, that can take a minute or more", flush=True)
     began = time.perf_counter()
@@ -100,12 +92,29 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def training_function(args, rbm, x, train_x):
+def make_rbm(args, n_visible):
+    """The RBM, and the generator that seeded its streams and then drew its weights."""
+    rng = np.random.RandomState(args.seed)
+    rbm = rbm_sym.RBM(
+        input=pt.matrix("x"),
+        n_visible=n_visible,
+        n_hidden=args.n_hidden,
+        theano_rng=make_streams(args.stream, rng),
+        numpy_rng=rng,
+    )
+    return rbm, rng
+
+
+def make_persistent_chain(args):
+    """A chain for each example of a minibatch, all hidden units 0; None for CD."""
+    if args.algorithm == "cd":
+        return None
+    zeros = np.zeros((args.batch_size, args.n_hidden), dtype=args.floatX)
+    return pytensor.shared(zeros, name="persistent_chain", borrow=True)
+
+
+def training_function(args, rbm, persistent_chain, train_x):
     """A compiled function from a minibatch's index to its monitoring cost, and its updates."""
-    persistent_chain = None
-    if args.algorithm == "pcd":
-        zeros = np.zeros((args.batch_size, args.n_hidden), dtype=args.floatX)
-        persistent_chain = pytensor.shared(zeros, name="persistent_chain", borrow=True)
     # A shared variable, unlike a number, is no part of the compiled code: another learning rate
     # needs no new compilation.
     lr = pytensor.shared(np.asarray(args.learning_rate, dtype=args.floatX), name="lr")
@@ -113,7 +122,9 @@ def training_function(args, rbm, x, train_x):
 
     index = pt.lscalar("index")
     batch = train_x[index * args.batch_size : (index + 1) * args.batch_size]
-    update = pytensor.function([index], cost, updates=updates, givens={x: batch}, name="train_rbm")
+    update = pytensor.function(
+        [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
+    )
     return update, updates
 
 
