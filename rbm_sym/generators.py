@@ -8,8 +8,12 @@ for one another.
 An Op here takes a state and a number of draws and gives the next state and a vector of draws.
 A state is a plain integer array: it is saved, compared and handed through a scan like any other
 tensor. Each Op has a reference implementation (`perform`, used by every linker that has nothing
-better) and a numba kernel; both give the same numbers to the last bit.
+better) and a numba kernel; both give the same numbers to the last bit. What is made of the draws
+by arithmetic has Ops too: whether a product and a sum are rounded once or twice is not to be left
+to a compiler.
 """
+
+from functools import cache
 
 import numba
 import numpy as np
@@ -24,7 +28,7 @@ from pytensor.tensor.type import integer_dtypes
 
 # A kernel's number is part of the key under which numba keeps its machine code on disk:
 # raise it whenever a kernel changes, or old code goes on being used.
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 
 
 class Draw(Op):
@@ -347,6 +351,122 @@ def _fill_from_streams(state, draws, norm):
         )  # fmt: skip
 
 
+# --- Arithmetic on draws ---------------------------------------------------------------------
+
+
+class Affine(Op):
+    """From a vector of standard draws to an interval or a normal distribution, elementwise.
+
+    The inputs are three vectors of one length and one float dtype: the draws and two parameters.
+
+    Parameters
+    ----------
+    fused : bool
+        Whether the product is added as it is and rounded with the sum, where the processor can
+        do that (a fused multiply-add: all since 2013 or so). C compilers made Theano's own code
+        so, but not NumPy's.
+    """
+
+    __props__ = ("fused",)
+
+    kernel = None
+
+    def __init__(self, fused):
+        self.fused = fused
+
+    def make_node(self, draws, first, second):
+        return Apply(self, [draws, first, second], [draws.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = compiled(self)(*inputs)
+
+    def infer_shape(self, *arguments):
+        *_, shapes = arguments
+        return [shapes[0]]
+
+
+class OnInterval(Affine):
+    """low + (high - low) draws, of (draws, low, high)."""
+
+    @staticmethod
+    def kernel(draws, low, high):
+        result = np.empty_like(draws)
+        for i in range(draws.size):
+            result[i] = low[i] + (high[i] - low[i]) * draws[i]
+        return result
+
+    def pullback(self, inputs, outputs, cotangents):
+        (draws, low, high), (cotangent,) = inputs, cotangents
+        return [cotangent * (high - low), cotangent * (1 - draws), cotangent * draws]
+
+
+class ScaledAndShifted(Affine):
+    """shift + scale draws, of (draws, scale, shift)."""
+
+    @staticmethod
+    def kernel(draws, scale, shift):
+        result = np.empty_like(draws)
+        for i in range(draws.size):
+            result[i] = shift[i] + scale[i] * draws[i]
+        return result
+
+    def pullback(self, inputs, outputs, cotangents):
+        (draws, scale, _), (cotangent,) = inputs, cotangents
+        return [cotangent * scale, cotangent * draws, cotangent]
+
+
+class BoxMuller(Op):
+    """Standard normal numbers from uniform ones, as many: Box and Muller (1958).
+
+    Of a vector of even length, the first half gives the radii, the second half the angles.
+    """
+
+    __props__ = ()
+
+    fused = False
+
+    def make_node(self, uniform):
+        return Apply(self, [uniform], [uniform.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = compiled(self)(*inputs)
+
+    def infer_shape(self, *arguments):
+        *_, shapes = arguments
+        return shapes
+
+    def pullback(self, inputs, outputs, cotangents):
+        return [grad_undefined(self, 0, inputs[0], "a random draw has no derivative")]
+
+    @staticmethod
+    def kernel(uniform):
+        normal = np.empty_like(uniform)
+        two, two_pi = uniform.dtype.type(2.0), uniform.dtype.type(2.0 * np.pi)
+        half = uniform.size // 2
+        for i in range(half):
+            radius = np.sqrt(-two * np.log(uniform[i]))
+            angle = two_pi * uniform[half + i]
+            normal[i] = radius * np.cos(angle)
+            normal[half + i] = radius * np.sin(angle)
+        return normal
+
+
+def floating_point(op):
+    """The liberties that numba may take with the kernel of this Op."""
+    return {"contract"} if op.fused else False
+
+
+@cache
+def compiled(op):
+    """The kernel for linkers other than numba's.
+
+    It is numba's all the same: NumPy cannot fuse, and its logarithm and cosine differ from the C
+    library's in the last bit. PyTensor's `numba_njit` would make a function that only other
+    compiled functions can call.
+    """
+    return numba.njit(fastmath=floating_point(op))(op.kernel)
+
+
 # --- numba and rewrites ----------------------------------------------------------------------
 
 
@@ -399,6 +519,12 @@ def numba_mrg31k3p_uniform(op, **kwargs):
         _fill_from_streams(state, draws, norm)
 
     return _numba_draw(op, fill)
+
+
+@register_funcify_default_op_cache_key(BoxMuller)
+@register_funcify_default_op_cache_key(Affine)
+def numba_arithmetic(op, **kwargs):
+    return numba_njit(fastmath=floating_point(op))(op.kernel), KERNEL_VERSION
 
 
 @node_rewriter([Draw], inplace=True)

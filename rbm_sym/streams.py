@@ -21,6 +21,7 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import graph_inputs
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar import upcast
+from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.type import integer_dtypes
@@ -29,10 +30,13 @@ from rbm_sym.generators import (
     MODULUS_1,
     MODULUS_2,
     STEPS_BETWEEN_DRAWS,
+    BoxMuller,
     MersenneTwisterBinomial,
     MersenneTwisterNormal,
     MersenneTwisterUniform,
     MRG31k3pUniform,
+    OnInterval,
+    ScaledAndShifted,
     jump,
     mersenne_twister_state,
     parallel_streams,
@@ -103,6 +107,8 @@ class Streams:
     """What both kinds of streams have in common: their states, in call order."""
 
     name = None
+    # How the products and sums in an affine transform are rounded: see generators.Affine.
+    fused = None
 
     def __init__(self):
         self.states = []
@@ -118,6 +124,14 @@ class Streams:
         state.default_update = new_state
         self.states.append(state)
         return draws
+
+    def _transformed(self, transform, draws, first, second, shape):
+        """A vector of draws in this shape, transformed by two tensors that broadcast to it."""
+        standard = (0, 1) if transform is OnInterval else (1, 0)
+        if not all(map(_is_constant, (first, second), standard)):
+            first, second = (pt.broadcast_to(x, shape).ravel() for x in (first, second))
+            draws = transform(self.fused)(draws, first, second)
+        return _reshape(draws, shape)
 
 
 class RandomStreams(Streams):
@@ -135,6 +149,7 @@ class RandomStreams(Streams):
     """
 
     name = "shared"
+    fused = False
 
     def __init__(self, seed=None):
         super().__init__()
@@ -163,9 +178,10 @@ class RandomStreams(Streams):
         tensor of `dtype`, computed in float64 before it is cast
         """
         low, high, dtype = _as_floats(low, high, dtype)
-        u = self._standard(MersenneTwisterUniform(), _shape(size, ndim, low, high))
+        shape = _shape(size, ndim, low, high)
+        u = self._standard(MersenneTwisterUniform(), shape)
         low, high = pt.cast(low, "float64"), pt.cast(high, "float64")
-        return pt.cast(low + (high - low) * u, dtype)
+        return pt.cast(self._transformed(OnInterval, u, low, high, shape), dtype)
 
     def normal(self, size=None, avg=0.0, std=1.0, ndim=None, dtype=None):
         """Draw from the normal distribution of mean `avg` and standard deviation `std`.
@@ -173,8 +189,10 @@ class RandomStreams(Streams):
         `size`, `ndim`, `dtype` and the result as for `uniform`.
         """
         avg, std, dtype = _as_floats(avg, std, dtype)
-        z = self._standard(MersenneTwisterNormal(), _shape(size, ndim, avg, std))
-        return pt.cast(pt.cast(avg, "float64") + pt.cast(std, "float64") * z, dtype)
+        shape = _shape(size, ndim, avg, std)
+        z = self._standard(MersenneTwisterNormal(), shape)
+        avg, std = pt.cast(avg, "float64"), pt.cast(std, "float64")
+        return pt.cast(self._transformed(ScaledAndShifted, z, std, avg, shape), dtype)
 
     def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64"):
         """Draw the number of successes in `n` trials of probability `p`.
@@ -193,12 +211,12 @@ class RandomStreams(Streams):
         """
         n, p = pt.as_tensor_variable(n), undefined_grad(pt.as_tensor_variable(p))
         shape = _shape(size, ndim, n, p)
-        if not _is_one(n):
+        if not _is_constant(n, 1):
             n, p = (pt.broadcast_to(x, shape).ravel() for x in (pt.cast(n, "int64"), p))
             p = pt.cast(p, "float64")
             draws = self._draw(MersenneTwisterBinomial(), self._next_state(), n, p)
             return pt.cast(_reshape(draws, shape), dtype)
-        u = self._standard(MersenneTwisterUniform(), shape)
+        u = _reshape(self._standard(MersenneTwisterUniform(), shape), shape)
         p = pt.cast(p, "float64")
         # RandomState counts successes where the rarer outcome is searched for from below.
         return pt.cast(pt.where(p <= 0.5, u > 1 - p, u <= p), dtype)
@@ -207,7 +225,7 @@ class RandomStreams(Streams):
         return mersenne_twister_state(self.gen_seedgen.randint(2**30))
 
     def _standard(self, op, shape):
-        return _reshape(self._draw(op, self._next_state(), _product(shape)), shape)
+        return self._draw(op, self._next_state(), _product(shape))
 
 
 class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
@@ -231,6 +249,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
     """
 
     name = "mrg"
+    fused = True
 
     def __init__(self, seed=12345):
         super().__init__()
@@ -271,10 +290,9 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
             raise TypeError(f"dtype: MRG31k3p draws float32 or float64, not {dtype}")
         shape = _shape(size, ndim)
         n_streams = _number_of_streams(size) if nstreams is None else nstreams
-        draws = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), _product(shape))
-        u = _reshape(draws, shape)
+        u = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), _product(shape))
         low, high = pt.cast(low, dtype), pt.cast(high, dtype)
-        return u * (high - low) + low
+        return self._transformed(OnInterval, u, low, high, shape)
 
     def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None):
         """Draw from the normal distribution of mean `avg` and standard deviation `std`.
@@ -289,10 +307,9 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         n_even = n + n % 2
         # A symbolic size, even where it could be known: Theano draws from 15,360 streams here.
         u = self.uniform(pt.stack([n_even]), ndim=1, dtype=dtype, nstreams=nstreams)
-        radius = pt.sqrt(-2.0 * pt.log(u[: n_even // 2]))
-        angle = np.array(2.0 * np.pi, dtype=dtype) * u[n_even // 2 :]
-        z = pt.concatenate([radius * pt.cos(angle), radius * pt.sin(angle)])[:n]
-        return _reshape(z, shape) * pt.cast(std, dtype) + pt.cast(avg, dtype)
+        z = BoxMuller()(u)[:n]
+        avg, std = pt.cast(avg, dtype), pt.cast(std, dtype)
+        return self._transformed(ScaledAndShifted, z, std, avg, shape)
 
     def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None):
         """Draw 1 with probability `p`, else 0.
@@ -310,7 +327,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         -------
         tensor of `dtype`, values 0 and 1
         """
-        if not _is_one(pt.as_tensor_variable(n)):
+        if not _is_constant(pt.as_tensor_variable(n), 1):
             raise NotImplementedError(f"n: MRG_RandomStreams draws binomials of n=1, not {n}")
         p = undefined_grad(pt.as_tensor_variable(p))
         return pt.cast(self.uniform(size, ndim=ndim, nstreams=nstreams) < p, dtype)
@@ -398,5 +415,8 @@ def _reshape(draws, shape):
     return pt.reshape(draws, shape, ndim=len(shape))
 
 
-def _is_one(n):
-    return getattr(n, "data", None) is not None and n.ndim == 0 and n.data == 1
+def _is_constant(variable, number):
+    try:
+        return pt.get_underlying_scalar_constant_value(variable) == number
+    except NotScalarConstantError:
+        return False

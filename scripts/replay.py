@@ -7,12 +7,15 @@ project, in tests/reference.
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytensor
 from sample_rbm import sampling_function
 from train_rbm import make_persistent_chain, make_rbm, training_function
+
+from rbm_sym.training import compile_now
 
 REFERENCE = Path(__file__).resolve().parents[1] / "tests" / "reference"
 sys.path.insert(0, str(REFERENCE))
@@ -36,7 +39,8 @@ def replay(settings, pictures, n_updates=None):
 
     Returns
     -------
-    dict of arrays, as recorded: costs, snapshots and samples
+    made : dict of arrays, as recorded: costs, snapshots and samples
+    milliseconds : float, what one update took
     """
     args = argparse.Namespace(**settings)
     n_updates = min(n_updates or args.updates, len(pictures) // args.batch_size)
@@ -44,27 +48,56 @@ def replay(settings, pictures, n_updates=None):
         pictures = pictures[:, :: args.columns].astype(args.floatX)
         rbm, _ = make_rbm(args, pictures.shape[1])
         chain = make_persistent_chain(args)
-        update, _ = training_function(args, rbm, chain, pytensor.shared(pictures, borrow=True))
+        train_x = pytensor.shared(pictures, borrow=True)
+        update, updates = training_function(args, rbm, chain, train_x)
+        compile_now(update, updates)
+        began = time.perf_counter()
         made = run_settings.trace({**settings, "updates": n_updates}, update, rbm, chain)
+        milliseconds = 1000 * (time.perf_counter() - began) / n_updates
         if args.sample_steps:
             start = pictures[: run_settings.N_CHAINS]
             sample = sampling_function(rbm, start, args.sample_steps)
             made |= run_settings.samples(sample)
-    return made
+    return made, milliseconds
+
+
+def snapshots(here, there):
+    """What two runs have in common, update by update.
+
+    Yields
+    ------
+    update : int, after which the snapshots were taken
+    largest : float, the largest difference in any array of parameters, relative to the largest
+        entry of the array
+    same_bits : the share of the persistent chain's bits that are the same, or None
+    """
+    for update in run_settings.SNAPSHOTS:
+        names = [n for n in here if n.endswith(f"_{update}") and n in there and "sample" not in n]
+        arrays = [n for n in names if not n.startswith("chain_bits")]
+        if not arrays:
+            continue
+        same_bits = None
+        if len(names) > len(arrays):
+            bits = [np.unpackbits(run[f"chain_bits_{update}"]) for run in (here, there)]
+            same_bits = np.mean(bits[0] == bits[1])
+        yield update, max(difference(here[n], there[n]) for n in arrays), same_bits
 
 
 def difference(here, there):
     """The largest |here - there|, relative to the largest |there|."""
     here, there = np.asarray(here, dtype="float64"), np.asarray(there, dtype="float64")
-    return np.abs(here - there).max() / max(np.abs(there).max(), 1e-300)
+    return np.abs(here - there).max() / np.abs(there).max()
 
 
-def first_above(tolerance, here, there):
-    """The first update (from 1) whose cost differs by more than `tolerance`, or None.
-
-    The difference is relative to the cost; a NaN differs.
-    """
+def cost_differences(here, there):
+    """|here - there| / |there| of the costs that both runs have."""
     n = min(len(here), len(there))
-    here, there = np.asarray(here[:n], dtype="float64"), there[:n].astype("float64")
-    apart = ~(np.abs(here - there) <= tolerance * np.abs(there))
+    here, there = np.asarray(here[:n], dtype="float64"), np.asarray(there[:n], dtype="float64")
+    return np.abs(here - there) / np.abs(there)
+
+
+def first_above(tolerance, differences):
+    """The first update, counted from 1, that differs by more than `tolerance`; or None."""
+    # Written so that a NaN differs.
+    apart = ~(differences <= tolerance)
     return int(np.argmax(apart)) + 1 if apart.any() else None

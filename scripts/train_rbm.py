@@ -26,7 +26,7 @@ PROGRAM = "train_rbm.py"
 
 
 def main():
-    args = parse_arguments()
+    args = argument_parser().parse_args()
     with one_line_errors(PROGRAM, ValueError, TypeError):
         pytensor.config.floatX = args.floatX
         check_learning_rate("--learning-rate", args.learning_rate)
@@ -58,7 +58,7 @@ def main():
     print(f"... pictures, training curve and parameters are in {folder}")
 
 
-def parse_arguments():
+def argument_parser():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -89,7 +89,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
     parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
     parser.add_argument("--output", type=Path, default=Path("rbm_plots"), help="folder")
-    return parser.parse_args()
+    return parser
 
 
 def make_rbm(args, n_visible):

@@ -9,7 +9,7 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
 
-from rbm_sym import MRG_RandomStreams, RandomStreams
+from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
 from rbm_sym.generators import (
     MODULUS_1,
     MODULUS_2,
@@ -23,12 +23,17 @@ from rbm_sym.generators import (
 
 REFERENCE = Path(__file__).parent / "reference"
 sys.path.insert(0, str(REFERENCE))
-from stream_calls import SEEDS, draws, excerpt, probabilities  # noqa: E402
+from stream_calls import (  # noqa: E402
+    CALLS,
+    SEED_OF_LAST_CALLS,
+    SEEDS,
+    chain_step,
+    draws,
+    excerpt,
+    probabilities,
+)
 
 STREAMS = [RandomStreams, MRG_RandomStreams]
-# Draws that go through log, cos or a product and a sum: a fused multiply-add, or another
-# library's cosine, may change their last bit. All others are equal to the last bit.
-ROUNDED = ("uniform_interval", "normal_even", "normal_odd", "uniform_of_bounds")
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +42,46 @@ def recorded():
         return dict(file)
 
 
-@pytest.mark.parametrize("linker", ["numba", "py"])
+# Every linker there is: the default one (numba), C with Python's help, and Python.
+MODES = {"numba": None, "cvm": Mode("cvm", "fast_run"), "py": Mode("py", None)}
+
+
+@pytest.mark.parametrize("linker", MODES)
 @pytest.mark.parametrize("streams", STREAMS)
-def test_draws_are_theanos(floatX, streams, linker, recorded):
-    rng, p = streams(99), pt.matrix("p")
+def test_draws_are_theanos_to_the_last_bit(floatX, streams, linker, recorded):
+    p, mode = pt.matrix("p"), MODES[linker]
+    rng, chain_rng = streams(99), streams(99)
     calls = draws(rng, p, floatX, streams is RandomStreams)
-    mode = None if linker == "numba" else Mode("py", None)
     function = pytensor.function([p], list(calls.values()), mode=mode)
-    for seed in SEEDS:
+    outputs, updates = gibbs_chain(chain_step(chain_rng, floatX), pt.round(p), n_steps=5)
+    chain = pytensor.function([p], outputs, updates=updates, mode=mode)
+    names = [*calls, "chain_0", "chain_1", "chain_2"]
+    for row, seed in enumerate(SEEDS):
         rng.seed(seed)
-        for call in range(2):
-            values = function(probabilities(floatX))
-            for name, value in zip(calls, values, strict=True):
-                theanos = recorded[f"{floatX}/{streams.__name__}/{seed}/{name}/{call}"]
+        chain_rng.seed(seed)
+        for call in range(CALLS):
+            if call == CALLS // 2:
+                rng.seed(SEED_OF_LAST_CALLS)
+                chain_rng.seed(SEED_OF_LAST_CALLS)
+            values = function(probabilities(floatX)) + chain(probabilities(floatX))
+            for name, value in zip(names, values, strict=True):
+                theanos = recorded[f"{floatX}/{streams.__name__}/{name}"][row, call]
                 assert value.dtype == theanos.dtype, name
-                ulps = 8 if name in ROUNDED else 0
-                tolerance = ulps * np.finfo(floatX).eps * np.abs(theanos).max()
-                np.testing.assert_allclose(
-                    excerpt(value), theanos, rtol=0, atol=tolerance, err_msg=name
-                )
+                np.testing.assert_array_equal(excerpt(value), theanos, err_msg=name)
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_scaled_draws_have_derivatives_by_their_parameters(streams, double):
+    """Of avg + std z: 1 and z; of low + (high - low) u: 1 - u and u."""
+    a, b = pt.dscalars("a", "b")
+    normal = streams(3).normal((5,), avg=a, std=b)
+    uniform = streams(3).uniform((5,), low=a, high=b)
+    outputs = [normal, *pt.grad(normal.sum(), [a, b]), uniform, *pt.grad(uniform.sum(), [a, b])]
+    function = pytensor.function([a, b], outputs, mode="FAST_COMPILE")
+    x, by_avg, by_std, y, by_low, by_high = function(2.0, 5.0)
+    z, u = (x - 2) / 5, (y - 2) / 3
+    expected = [5, z.sum(), (1 - u).sum(), u.sum()]
+    np.testing.assert_allclose([by_avg, by_std, by_low, by_high], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["NUMBA", "FAST_COMPILE"])

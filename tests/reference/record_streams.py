@@ -3,7 +3,8 @@
     python3.8 -m pip install "theano==1.0.5" "numpy<1.20" "scipy<1.6"
     THEANO_FLAGS=device=cpu python3.8 record_streams.py streams.npz
 
-For each seed, one compiled function makes all draws of stream_calls.py; it is called twice.
+For each seed, one compiled function makes all draws of stream_calls.py, and another one runs a
+chain of five steps. The arrays have the axes (seed, call, draw).
 """
 
 import sys
@@ -11,7 +12,15 @@ import sys
 import numpy as np
 import theano
 import theano.tensor as T
-from stream_calls import SEEDS, draws, excerpt, probabilities
+from stream_calls import (
+    CALLS,
+    SEED_OF_LAST_CALLS,
+    SEEDS,
+    chain_step,
+    draws,
+    excerpt,
+    probabilities,
+)
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor.shared_randomstreams import RandomStreams
 
@@ -21,16 +30,31 @@ def main(path):
     for floatX in ("float32", "float64"):
         theano.config.floatX = floatX
         for streams in (RandomStreams, MRG_RandomStreams):
-            for seed in SEEDS:
-                p = T.matrix("p")
-                drawn = draws(streams(seed), p, floatX, streams is RandomStreams)
-                function = theano.function([p], list(drawn.values()))
-                for call in range(2):
-                    values = function(probabilities(floatX))
-                    for name, value in zip(drawn, values):
-                        key = "/".join([floatX, streams.__name__, str(seed), name, str(call)])
-                        recorded[key] = excerpt(value)
+            by_seed = [record(streams, seed, floatX) for seed in SEEDS]
+            for name in by_seed[0]:
+                key = f"{floatX}/{streams.__name__}/{name}"
+                recorded[key] = np.array([calls[name] for calls in by_seed])
     np.savez_compressed(path, **recorded)
+
+
+def record(streams, seed, floatX):
+    """A dict from name to the excerpts of all calls."""
+    rng, chain_rng, p = streams(seed), streams(seed), T.matrix("p")
+    drawn = draws(rng, p, floatX, streams is RandomStreams)
+    function = theano.function([p], list(drawn.values()))
+    outputs, updates = theano.scan(
+        chain_step(chain_rng, floatX), outputs_info=[None, None, T.round(p)], n_steps=5
+    )
+    chain = theano.function([p], outputs, updates=updates)
+    recorded = {name: [] for name in [*drawn, "chain_0", "chain_1", "chain_2"]}
+    for call in range(CALLS):
+        if call == CALLS // 2:
+            rng.seed(SEED_OF_LAST_CALLS)
+            chain_rng.seed(SEED_OF_LAST_CALLS)
+        values = function(probabilities(floatX)) + chain(probabilities(floatX))
+        for name, value in zip(recorded, values):
+            recorded[name].append(excerpt(value))
+    return recorded
 
 
 if __name__ == "__main__":

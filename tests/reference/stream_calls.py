@@ -2,7 +2,10 @@
 
 import numpy as np
 
-SEEDS = (1, 123, 843828734)
+SEEDS = (1, 123, 843828734, 2**30 - 1)
+# Each function is called twice, and twice again after the streams were seeded anew.
+CALLS = 4
+SEED_OF_LAST_CALLS = 7
 
 
 def probabilities(dtype):
@@ -26,6 +29,10 @@ def draws(rng, p, floatX, has_more_calls):
         "uniform_double": rng.uniform((3,), dtype="float64"),
         "normal_even": rng.normal((4, 3)),
         "normal_odd": rng.normal((5, 3), avg=1.0, std=2.0),
+        "uniform_beyond_the_streams": rng.uniform((3, 15361)),
+        "uniform_other_interval": rng.uniform(p.shape, low=-0.3, high=p),
+        "normal_of_parameters": rng.normal(p.shape, avg=p, std=p + 0.1),
+        "normal_double": rng.normal((7,), avg=0.3, std=0.7, dtype="float64"),
     }
     if has_more_calls:
         drawn["binomial_of_p"] = rng.binomial(p=p, dtype=floatX)
@@ -34,6 +41,19 @@ def draws(rng, p, floatX, has_more_calls):
     return drawn
 
 
+def chain_step(rng, floatX):
+    """A step of a chain that is no RBM's: one draw of each kind, the last one the next state."""
+
+    def step(state):
+        return [
+            rng.uniform(size=state.shape, low=-1.0, high=0.3),
+            rng.normal(size=state.shape, std=0.7),
+            rng.binomial(size=state.shape, p=0.25 + state * 0.5, dtype=floatX),
+        ]
+
+    return step
+
+
 def excerpt(value):
     """The beginning and the end of a draw: the largest wraps around the parallel streams."""
-    return np.concatenate([value.ravel()[:3], value.ravel()[-40:]])
+    return np.concatenate([value.ravel()[:3], value.ravel()[-20:]])

@@ -1,0 +1,448 @@
+"""Compare this package with the tutorial on Theano: names, random numbers and whole runs.
+
+The report is printed and written as Markdown, with pictures. What Theano computed is recorded in
+tests/reference; with --theano-python it is computed anew beside ours.
+"""
+
+import argparse
+import ast
+import csv
+import inspect
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from command_line import make_folder, one_line_errors, whole_number
+from replay import REFERENCE, cost_differences, first_above, load_runs, replay, snapshots
+from train_rbm import argument_parser as training_options
+
+import rbm_sym
+from rbm_sym.datasets import read_arrays
+from rbm_sym.files import whole_file
+
+sys.path.insert(0, str(REFERENCE))
+import stream_calls
+
+PROGRAM = "compare_tutorial.py"
+RUNS = [
+    "tutorial_pcd15_mrg_float64",
+    "tutorial_cd1_mrg_float64",
+    "tutorial_pcd15_shared_float64",
+    "tutorial_cd1_shared_float64",
+]
+FLOAT32 = "tutorial_pcd15_mrg_float32"
+STREAM_CALLS = ["uniform_symbolic_size", "normal_even", "binomial_symbolic_size"]
+# The tutorial's program is a function; ours has options.
+OPTIONS = {"training_epochs": "epochs", "output_folder": "output"}
+
+
+def main():
+    args = parse_arguments()
+    with one_line_errors(PROGRAM, ValueError, TypeError):
+        pictures = read_arrays(args.dataset)[0][0]
+        if args.full and len(pictures) != 50_000:
+            raise ValueError(
+                f"--full: the recorded epochs are those of 50,000 training digits; "
+                f"{args.dataset} has {len(pictures)}: add --dataset mnist.pkl.gz"
+            )
+        if pictures.shape[1] != 784:
+            raise ValueError(f"--dataset: pictures of 784 pixels are needed, not {pictures.shape}")
+        there = load_runs()
+        own = load_runs(REFERENCE / "other_rounding.npz")
+        signatures = json.loads((REFERENCE / "signatures.json").read_text())
+        if args.tutorial:
+            signatures |= signatures_of(args.tutorial)
+        folder = make_folder(args.output)
+
+    # Two runs at a time, and a thread for each: OpenBLAS's threads would only be in the way. But
+    # where times are compared, one after the other.
+    at_once = 1 if args.theano_python else 2
+    if at_once > 1:
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    report = Report(folder / "report.md")
+    report.write("# The tutorial on Theano, and here", "", machine())
+    if args.theano_python:
+        print("... Theano is running, which can take some minutes", flush=True)
+        there |= record_live(args, pictures)
+    compare_signatures(report, signatures)
+    compare_streams(report)
+    made = make_runs(args, there, pictures, at_once)
+    compare_runs(report, made, there, own)
+    if args.full:
+        compare_epochs(report, args.dataset, folder)
+    print(f"... the report is in {report.path}")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument(
+        "--dataset", default="digits",
+        help="'digits', for 500 updates, or the tutorial's mnist.pkl.gz, for 1000 (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--runs", nargs="+", choices=[*RUNS, FLOAT32], default=RUNS, metavar="RUN",
+        help="which of %(choices)s to make (all in float64)",
+    )  # fmt: skip
+    parser.add_argument("--updates", type=whole_number(1), help="of each run, at most")
+    parser.add_argument(
+        "--full", action="store_true",
+        help="also train for all 15 epochs, in float64, which takes a quarter of an hour or more",
+    )  # fmt: skip
+    parser.add_argument(
+        "--theano-python", metavar="PATH", help="a Python that has Theano, to run it live"
+    )
+    parser.add_argument(
+        "--tutorial", type=Path, metavar="FOLDER",
+        help="where your copy of the tutorial's rbm.py is; else Theano runs a model of our own",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, default=Path("comparison"), help="(%(default)s)")
+    args = parser.parse_args()
+    if args.tutorial and not args.theano_python:
+        parser.error("--tutorial: give --theano-python too, a Python that has Theano")
+    return args
+
+
+class Report:
+    """Lines that are printed at once and are always whole in a file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lines = []
+
+    def write(self, *lines):
+        print(*lines, sep="\n", flush=True)
+        self.lines += lines
+        with whole_file(self.path) as unfinished:
+            unfinished.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+
+    def table(self, header, rows):
+        rows = [[str(cell) for cell in row] for row in rows]
+        lines = [header, ["---"] * len(header), *rows]
+        self.write("", *("| " + " | ".join(line) + " |" for line in lines), "")
+
+
+def machine():
+    packages = ", ".join(f"{name} {version(name)}" for name in ("pytensor", "numba", "numpy"))
+    threads = os.environ.get("OPENBLAS_NUM_THREADS", f"at most {os.cpu_count()}")
+    return (
+        f"rbm_sym {rbm_sym.__version__}, {packages}, Python {platform.python_version()}, "
+        f"{platform.machine()}, BLAS threads: {threads}."
+    )
+
+
+# --- Names and signatures --------------------------------------------------------------------
+
+
+def compare_signatures(report, signatures):
+    report.write("", "## Names and signatures")
+    rows = []
+    for name, there in signatures.items():
+        here = signature_here(name)
+        if here is None:
+            rows.append([f"`{name}{there}`", "", "not here"])
+        else:
+            rows.append([f"`{name}{there}`", f"`{here}`", verdict(there, here)])
+    report.table(["there", "here", ""], rows)
+
+
+def signature_here(name):
+    """The signature of our function of this name as text, or None."""
+    if name == "test_rbm":
+        options = vars(training_options().parse_args([]))
+        options = {key: options[OPTIONS.get(key, key)] for key in TEST_RBM}
+        return "(" + ", ".join(f"{key}={as_text(value)}" for key, value in options.items()) + ")"
+    found = rbm_sym
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        return None
+    parameters = list(inspect.signature(found).parameters.values())
+    parameters = [p for p in parameters if p.name != "self"]
+    return str(inspect.Signature(parameters))
+
+
+TEST_RBM = [
+    "learning_rate", "training_epochs", "dataset", "batch_size", "n_chains", "n_samples",
+    "output_folder", "n_hidden",
+]  # fmt: skip
+
+
+def as_text(value):
+    return repr(str(value) if isinstance(value, Path) else value)
+
+
+def verdict(there, here):
+    """In words, what a caller of `there` finds different in `here` (both signatures as text)."""
+    there, here = parameters_of(there), parameters_of(here)
+    words = []
+    if missing := [name for name in there if name not in here]:
+        words.append(f"without {', '.join(missing)}")
+    if more := [name for name in here if name not in there]:
+        words.append(f"also {', '.join(more)}")
+    shared = [name for name in there if name in here]
+    if shared != [name for name in here if name in there]:
+        words.append("in another order")
+    words += [f"{name} defaults to {here[name]}" for name in shared if here[name] != there[name]]
+    return "; ".join(words) or "same"
+
+
+def parameters_of(signature):
+    """A dict from parameter to its default as text (None: no default), in order."""
+    arguments = ast.parse(f"def f{signature}: pass").body[0].args
+    names = [a.arg for a in arguments.posonlyargs + arguments.args]
+    defaults = [None] * (len(names) - len(arguments.defaults))
+    defaults += [ast.unparse(default) for default in arguments.defaults]
+    parameters = dict(zip(names, defaults, strict=True))
+    if arguments.kwarg:
+        parameters["**" + arguments.kwarg.arg] = None
+    return parameters
+
+
+def signatures_of(folder):
+    """The signatures in a user's copy of the tutorial: its RBM, and the functions it uses."""
+    found = {}
+    for file, wanted in (
+        ("rbm.py", ["RBM", "test_rbm"]),
+        ("logistic_sgd.py", ["load_data"]),
+        ("utils.py", ["scale_to_unit_interval", "tile_raster_images"]),
+    ):
+        path = folder / file
+        if not path.is_file():
+            if file == "rbm.py":
+                raise ValueError(f"--tutorial: there is no rbm.py in {folder}")
+            continue
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"--tutorial: {path} is no program of Python 3 ({error}); take the tutorial's "
+                "version of 2016"
+            ) from None
+        for node in tree.body:
+            if getattr(node, "name", None) not in wanted:
+                continue
+            if isinstance(node, ast.FunctionDef):
+                found[node.name] = as_signature(node)
+                continue
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef):
+                    is_init = method.name == "__init__"
+                    found[node.name if is_init else f"{node.name}.{method.name}"] = as_signature(
+                        method
+                    )
+    return found
+
+
+def as_signature(function):
+    function.args.args = [a for a in function.args.args if a.arg != "self"]
+    return f"({ast.unparse(function.args)})"
+
+
+# --- Random streams --------------------------------------------------------------------------
+
+
+def compare_streams(report):
+    report.write("", "## The first draws of both random streams", "")
+    report.write("Recorded on Theano 1.0.5; seed 123, floatX=float64, default mode.")
+    recorded = dict(np.load(REFERENCE / "streams.npz"))
+    rows, seed = [], stream_calls.SEEDS.index(123)
+    with pytensor.config.change_flags(floatX="float64"):
+        for streams in (rbm_sym.RandomStreams, rbm_sym.MRG_RandomStreams):
+            p = pt.matrix("p")
+            drawn = stream_calls.draws(streams(123), p, "float64", streams is rbm_sym.RandomStreams)
+            function = pytensor.function([p], [drawn[name] for name in STREAM_CALLS])
+            values = function(stream_calls.probabilities("float64"))
+            for name, value in zip(STREAM_CALLS, values, strict=True):
+                there = recorded[f"float64/{streams.__name__}/{name}"][seed, 0]
+                here = stream_calls.excerpt(value)
+                equal = int(np.sum(here == there))
+                rows.append([streams.__name__, name.split("_")[0]])
+                rows[-1] += [first_numbers(there), first_numbers(here), f"{equal} of {there.size}"]
+    report.table(["stream", "draw", "there", "here", "equal to the last bit"], rows)
+
+
+def first_numbers(values):
+    return " ".join(np.format_float_positional(v, unique=True) for v in values[:2])
+
+
+# --- Whole runs ------------------------------------------------------------------------------
+
+
+def make_runs(args, there, pictures, at_once):
+    """What replay.replay makes of each run, as an iterator over pairs (name, result)."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(at_once, mp_context=context) as pool:
+        made = {
+            name: pool.submit(replay, there[name]["settings"], pictures, args.updates)
+            for name in args.runs
+        }
+        for name, run in made.items():
+            print(f"... {name}: compiling and training", flush=True)
+            yield name, *run.result()
+
+
+def compare_runs(report, made, there, own):
+    report.write("", "## Runs from the same seed", "")
+    report.write(
+        "The tutorial's settings: 784 visible and 500 hidden units, batches of 20 in file order, "
+        "learning rate 0.1, seed 123. Parameters: the largest difference, relative to the "
+        "largest entry. Chain: bits of the persistent chain that are the same."
+    )
+    curves, horizons, speeds = {}, [], []
+    for name, here, milliseconds in made:
+        facts = there[name]["settings"]
+        report.write("", f"### {title(facts)}")
+        report.table(
+            ["update", "cost there", "cost here", "difference", "parameters", "chain"],
+            run_rows(here, there[name]),
+        )
+        ours = cost_differences(here["costs"], there[name]["costs"])
+        theanos = cost_differences(own[name]["costs"], load_runs()[name]["costs"])
+        curves[title(facts)] = ours, theanos
+        horizons.append(
+            [title(facts), len(ours)]
+            + [
+                update_or_never(first_above(tolerance, differences), differences)
+                for tolerance in (1e-6, 0.1)
+                for differences in (ours, theanos)
+            ]
+        )
+        if "live" in there[name]:
+            theirs = facts["milliseconds an update"]
+            times = (theirs, milliseconds, theirs / milliseconds)
+            speeds.append([title(facts), *(f"{value:.1f}" for value in times)])
+    report.write("", "### Where they part")
+    report.write(
+        "",
+        "The first update whose cost differs by more than a millionth, which is rounding, and by "
+        "more than a tenth, which is a sample that fell otherwise. From there on two runs are "
+        "two draws of one process. Theano parts from itself in the same way, when its OpenBLAS "
+        "uses the kernels for another processor.",
+    )
+    header = ["run", "updates", "1e-6: here", "Theano itself", "0.1: here", "Theano itself"]
+    report.table(header, horizons)
+    if plot_differences(curves, report.path.with_name("differences.png")):
+        report.write("![differences](differences.png)")
+    if speeds:
+        report.write(
+            "", "### Speed", "", "One after the other on this machine, monitoring included."
+        )
+        report.table(["run", "Theano, ms an update", "here, ms an update", "ratio"], speeds)
+
+
+def title(settings):
+    algorithm = f"{settings['algorithm'].upper()}-{settings['k']}"
+    return f"{algorithm}, {settings['stream']} streams, {settings['floatX']}"
+
+
+def run_rows(here, there):
+    differences = cost_differences(here["costs"], there["costs"])
+    states = {update: state for update, *state in snapshots(here, there)}
+    last = len(differences)
+    for update in sorted({1, 10, 100, 250, 500, 750, 1000, last}):
+        if update > last:
+            continue
+        parameters, same_bits = states.get(update, (None, None))
+        yield [
+            update, f"{there['costs'][update - 1]:.10f}", f"{here['costs'][update - 1]:.10f}",
+            f"{differences[update - 1]:.0e}",
+            "" if parameters is None else f"{parameters:.0e}",
+            "" if same_bits is None else "all" if same_bits == 1 else f"{same_bits:.1%}",
+        ]  # fmt: skip
+
+
+def update_or_never(update, differences):
+    return f"not in {len(differences)}" if update is None else update
+
+
+def plot_differences(curves, path):
+    """Draw how the costs part, ours from Theano's and Theano's from each other."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("... no picture without matplotlib (it comes with the extra 'scripts')")
+        return False
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        len(curves), figsize=(8, 2.2 * len(curves)), sharex=True, layout="constrained"
+    )
+    for panel, (run, (ours, theanos)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
+        for values, label in ((theanos, "Theano from itself"), (ours, "here from Theano")):
+            updates = np.arange(1, len(values) + 1)
+            panel.semilogy(updates, np.maximum(values, 1e-17), linewidth=0.8, label=label)
+        panel.axhline(1e-6, color="grey", linewidth=0.5)
+        panel.set_title(run, fontsize="medium")
+        panel.set_ylabel("difference of cost")
+    np.atleast_1d(axes)[0].legend(loc="lower right", fontsize="small")
+    np.atleast_1d(axes)[-1].set_xlabel("update")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return True
+
+
+def record_live(args, pictures):
+    """Let Theano make the runs now: what replay.load_runs gives, marked as live."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "pictures.npz", train_x=pictures)
+        command = [args.theano_python, REFERENCE / "record_runs.py", f"{folder}/runs.npz"]
+        command += ["--dataset", f"{folder}/pictures.npz", "--runs", *args.runs]
+        if args.updates:
+            command += ["--updates", args.updates]
+        if args.tutorial:
+            command += ["--tutorial", args.tutorial.resolve()]
+        environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
+        process = subprocess.run(
+            [str(part) for part in command], env=environment, capture_output=True, text=True
+        )
+        if process.returncode:
+            reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
+            raise ValueError(f"--theano-python: {args.theano_python} stopped: {reason}")
+        live = load_runs(Path(folder) / "runs.npz")
+    for run in live.values():
+        run["live"] = True
+    return live
+
+
+# --- All epochs ------------------------------------------------------------------------------
+
+
+def compare_epochs(report, dataset, folder):
+    report.write("", "## All 15 epochs")
+    script = Path(__file__).parent / "train_rbm.py"
+    run_folder = folder / "full"
+    command = [sys.executable, script, "--dataset", dataset, "--floatX", "float64"]
+    subprocess.run([*command, "--output", run_folder], check=True)
+    with open(run_folder / "training_curve.csv", newline="") as file:
+        rows = [(int(row["epoch"]), float(row["cost"])) for row in csv.DictReader(file)]
+    epochs, costs = np.array(rows).T
+    recorded = json.loads((REFERENCE / "full_runs.json").read_text())
+    report.write("", "The mean cost of each epoch; here with MRG streams in float64.")
+    report.table(
+        ["epoch", "here", *recorded],
+        [
+            [epoch, f"{costs[epochs == epoch].mean():.2f}"]
+            + [f"{run['epoch_cost'][epoch]:.2f}" for run in recorded.values()]
+            for epoch in range(15)
+        ],
+    )
+    report.write(
+        "The filters after the last epoch, and samples, 1,000 Gibbs steps from row to row:"
+    )
+    report.write("", "![filters](full/filters_at_epoch_14.png)", "![samples](full/samples.png)")
+
+
+if __name__ == "__main__":
+    with one_line_errors(PROGRAM, OSError):
+        main()
