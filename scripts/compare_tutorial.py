@@ -55,8 +55,8 @@ def main():
                 f"--full: the recorded epochs are those of 50,000 training digits; "
                 f"{args.dataset} has {len(pictures)}: add --dataset mnist.pkl.gz"
             )
-        if pictures.shape[1] != 784:
-            raise ValueError(f"--dataset: pictures of 784 pixels are needed, not {pictures.shape}")
+        if not args.theano_python:
+            check_digits(args.dataset, pictures)
         there = load_runs()
         own = load_runs(REFERENCE / "other_rounding.npz")
         signatures = json.loads((REFERENCE / "signatures.json").read_text())
@@ -73,7 +73,8 @@ def main():
     report.write("# The tutorial on Theano, and here", "", machine())
     if args.theano_python:
         print("... Theano is running, which can take some minutes", flush=True)
-        there |= record_live(args, pictures)
+        with one_line_errors(PROGRAM, ValueError):
+            there |= record_live(args, pictures)
     compare_signatures(report, signatures)
     compare_streams(report)
     made = make_runs(args, there, pictures, at_once)
@@ -110,6 +111,16 @@ def parse_arguments():
     if args.tutorial and not args.theano_python:
         parser.error("--tutorial: give --theano-python too, a Python that has Theano")
     return args
+
+
+def check_digits(dataset, pictures):
+    """Raise unless the pictures begin as those of the recorded runs."""
+    digits = read_arrays("digits")[0][0][:100]
+    if not np.array_equal(pictures[:100], digits):
+        raise ValueError(
+            f"--dataset: the recorded runs saw MNIST's digits, {dataset} begins with other "
+            "pictures; use 'digits', mnist.pkl.gz or --theano-python"
+        )
 
 
 class Report:
@@ -403,9 +414,12 @@ def record_live(args, pictures):
         if args.tutorial:
             command += ["--tutorial", args.tutorial.resolve()]
         environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
-        process = subprocess.run(
-            [str(part) for part in command], env=environment, capture_output=True, text=True
-        )
+        try:
+            process = subprocess.run(
+                [str(part) for part in command], env=environment, capture_output=True, text=True
+            )
+        except OSError as error:
+            raise ValueError(f"--theano-python: {args.theano_python}: {error.strerror}") from None
         if process.returncode:
             reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
             raise ValueError(f"--theano-python: {args.theano_python} stopped: {reason}")

@@ -1,6 +1,4 @@
-import json
 import os
-from pathlib import Path
 
 # Before anything loads OpenBLAS: at the tests' sizes a second thread gains nothing, and beside
 # another busy process it loses a lot.
@@ -45,9 +43,3 @@ def make_rbm():
         return rbm
 
     return make
-
-
-@pytest.fixture(scope="session")
-def theanos_first_costs():
-    """What the first updates of the tutorial's program cost in Theano; see reference/README.md."""
-    return json.loads((Path(__file__).parent / "reference" / "first_costs.json").read_text())

@@ -203,3 +203,64 @@ def test_divergence_is_one_line(train):
     line = result.stderr.strip().splitlines()[-1]
     assert "training has diverged; take a smaller learning rate" in line
     assert "Traceback" not in result.stderr
+
+
+def compare(folder, *options):
+    return run("compare_tutorial.py", "--output", "comparison", *options, cwd=folder)
+
+
+def test_comparison_reports_names_draws_and_runs(folder):
+    options = ["--runs", "tutorial_cd1_mrg_float64", "--updates", 12]
+    result = compare(folder, *options)
+    assert result.returncode == 0, result.stderr
+    report = (folder / "comparison" / "report.md").read_text()
+    assert report.strip() in re.sub(r"(?m)^\.\.\. .*\n", "", result.stdout)
+    assert "| `(lr=0.1, persistent=None, k=1)` | same |" in report
+    assert "| 23 of 23 |" in report and "not here" not in report
+    (row,) = re.findall(r"^\| 10 \|(.*)\|$", report, re.MULTILINE)
+    there, here, difference, parameters, chain = (cell.strip() for cell in row.split("|"))
+    assert there == here and float(difference) < 1e-12 and float(parameters) < 1e-12
+    assert chain == "" and "| not in 12 |" in report
+    with Image.open(folder / "comparison" / "differences.png") as picture:
+        assert picture.size[0] > 400
+
+
+@pytest.mark.skipif(
+    not os.environ.get("RBM_SYM_THEANO_PYTHON"), reason="needs a Python that has Theano"
+)
+def test_comparison_with_theano_live(folder):
+    """With a copy of the tutorial whose interface is not quite the same."""
+    tutorial = folder / "tutorial"
+    tutorial.mkdir()
+    model = (ROOT / "tests" / "reference" / "theano_rbm.py").read_text()
+    (tutorial / "rbm.py").write_text(model.replace("persistent=None", "persistence=None"))
+    options = ["--runs", "tutorial_cd1_mrg_float64", "--updates", 12, "--tutorial", tutorial]
+    result = compare(folder, "--theano-python", os.environ["RBM_SYM_THEANO_PYTHON"], *options)
+    assert result.returncode == 2 and "unexpected keyword argument" in result.stderr
+
+    (tutorial / "rbm.py").write_text(model.replace("k=1)", "k=2)"))
+    result = compare(folder, "--theano-python", os.environ["RBM_SYM_THEANO_PYTHON"], *options)
+    assert result.returncode == 0, result.stderr
+    report = (folder / "comparison" / "report.md").read_text()
+    assert "| k defaults to 1 |" in report and "### Speed" in report
+    (row,) = re.findall(r"^\| 10 \|(.*)\|$", report, re.MULTILINE)
+    assert float(row.split("|")[3]) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--full"], "--full: .*10000: add --dataset"),
+        (["--dataset", "bars.npz"], "--dataset: .*bars.npz begins with other pictures"),
+        (["--tutorial", "."], "--tutorial: give --theano-python too"),
+        (["--tutorial", ".", "--theano-python", "x"], "--tutorial: there is no rbm.py in"),
+        (["--theano-python", "no python"], "--theano-python: no python: No such file"),
+        (["--theano-python", sys.executable], "--theano-python: .*No module named 'theano'"),
+        (["--updates", 0], "--updates: an integer"),
+        (["--runs", "all"], "--runs: invalid choice: 'all'"),
+    ],
+)
+def test_comparison_refuses_bad_options(folder, small_data, options, message):
+    result = compare(folder, *options)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert re.search(message, result.stderr), result.stderr

@@ -6,7 +6,7 @@ import pytensor.tensor as pt
 import pytest
 from enumeration import sigmoid
 
-from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, load_data
+from rbm_sym import RBM, MRG_RandomStreams
 from rbm_sym.training import compile_now, count_batches, run_epoch
 
 K = 15  # as in the tutorial; a number is part of the compiled code, so one serves all tests
@@ -111,29 +111,6 @@ def test_the_updates_are_the_whole_state_of_training(double, make_rbm, algorithm
     counted = [variable for variable in updates if variable.name == "bit_i_idx"]
     assert len(counted) == (1 if algorithm == "pcd" else 0)
     assert len(updates) == 3 + streams_drawn + 2 * len(counted)
-
-
-@pytest.mark.parametrize("algorithm", ["pcd15", "cd1"])
-@pytest.mark.parametrize("stream", ["shared", "mrg"])
-def test_first_updates_on_mnist_cost_what_they_cost_in_theano(
-    double, theanos_first_costs, stream, algorithm
-):
-    """Real digits, 784 x 500 units, the tutorial's seed: one wrong draw would change a cost."""
-    rng = np.random.RandomState(123)
-    streams = {"shared": RandomStreams, "mrg": MRG_RandomStreams}[stream]
-    theano_rng = streams(rng.randint(2**30))
-    x, index = pt.matrix("x"), pt.lscalar("index")
-    rbm = RBM(x, 784, 500, numpy_rng=rng, theano_rng=theano_rng)
-    chain = pytensor.shared(np.zeros((20, 500))) if algorithm == "pcd15" else None
-    cost, updates = rbm.get_cost_updates(
-        lr=LEARNING_RATE, persistent=chain, k=15 if algorithm == "pcd15" else 1
-    )
-    (train_x, _), _, _ = load_data("digits")
-    batch = train_x[index * 20 : (index + 1) * 20]
-    train = pytensor.function([index], cost, updates=updates, givens={x: batch})
-    expected = theanos_first_costs[f"{algorithm}_{stream}_float64"]
-    costs = [float(train(i)) for i in range(len(expected))]
-    np.testing.assert_allclose(costs, expected, rtol=1e-11)
 
 
 def test_run_epoch_calls_every_batch_in_order():

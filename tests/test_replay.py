@@ -1,0 +1,139 @@
+"""Whole runs against real Theano: the same samples, parameters and costs from the same seed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rbm_sym
+from rbm_sym.datasets import read_arrays
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+from replay import (
+    REFERENCE,
+    cost_differences,
+    difference,
+    first_above,
+    load_runs,
+    replay,
+    snapshots,
+)
+
+RUNS = load_runs()
+TUTORIAL = [name for name in RUNS if name.startswith("tutorial_") and name.endswith("_float64")]
+QUICK = ["cd15_mrg", "pcd15_shared"]
+OTHERS = [name for name in RUNS if not name.startswith("tutorial_")] + ["tutorial_samples"]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return read_arrays("digits")[0][0]
+
+
+def assert_same(here, there, cost=2e-7, parameters=1e-8):
+    """No bit of a sample differs, and everything else only as rounding makes it differ.
+
+    Theano's softplus is cut off where the true value is 1e-7 away; ours is nearer. That is why
+    costs, which do not act on training, may differ by more than parameters.
+    """
+    assert cost_differences(here["costs"], there["costs"]).max() < cost
+    compared = list(snapshots(here, there))
+    assert compared
+    for update, largest, same_bits in compared:
+        assert same_bits in (None, 1) and largest < parameters, f"after update {update}"
+    for name in (name for name in here if name.startswith("sample")):
+        tolerance = 0 if "bits" in name else 1e-9
+        assert difference(here[name], there[name]) <= tolerance, name
+
+
+@pytest.mark.parametrize("name", TUTORIAL)
+def test_the_tutorials_first_hundred_updates(name, pictures):
+    here, _ = replay(RUNS[name]["settings"], pictures, 100)
+    assert_same(here, RUNS[name], parameters=1e-11)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TUTORIAL)
+def test_the_tutorials_first_500_updates(name, pictures):
+    here, _ = replay(RUNS[name]["settings"], pictures)
+    assert len(here["costs"]) == 500
+    assert_same(here, RUNS[name])
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in OTHERS]
+)
+def test_other_settings_and_samples(name, pictures):
+    settings = RUNS[name]["settings"]
+    here, _ = replay(settings, pictures)
+    assert len(here["costs"]) == settings["updates"]
+    assert any(key.startswith("sample_bits") for key in here)
+    assert_same(here, RUNS[name])
+
+
+@pytest.mark.slow
+def test_in_float32_the_run_parts_where_theano_parts_from_itself(pictures):
+    there = RUNS["tutorial_pcd15_mrg_float32"]
+    here, _ = replay(there["settings"], pictures)
+    ours = first_above(0.1, cost_differences(here["costs"], there["costs"]))
+    other = load_runs(REFERENCE / "other_rounding.npz")["tutorial_pcd15_mrg_float32"]
+    theanos = first_above(0.1, cost_differences(other["costs"], there["costs"]))
+    assert abs(ours - theanos) <= 5
+    (first, *_) = snapshots(here, there)
+    assert first[0] == 10 and first[1] < 1e-4 and first[2] == 1
+
+
+def test_another_seed_is_noticed(pictures):
+    there = RUNS["pcd15_shared"]
+    here, _ = replay({**there["settings"], "seed": 4}, pictures, 20)
+    assert first_above(1e-3, cost_differences(here["costs"], there["costs"])) == 1
+    with pytest.raises(AssertionError):
+        assert_same(here, there)
+
+
+def test_differences():
+    there = np.array([1.0, -2.0, 4.0, 8.0])
+    here = np.array([1.0, -2.1, np.nan, 8.0, 16.0])
+    differences = cost_differences(here, there)
+    np.testing.assert_allclose(differences, [0, 0.05, np.nan, 0], rtol=1e-12)
+    assert [first_above(t, differences) for t in (0.01, 0.1)] == [2, 3]
+    assert first_above(0.1, differences[:2]) is None
+    assert difference([1.0, 2.0], [1.0, 4.0]) == 0.5
+
+
+# Theano needs an old Python: see reference/record_runs.py.
+THEANO_PYTHON = os.environ.get("RBM_SYM_THEANO_PYTHON")
+needs_theano = pytest.mark.skipif(
+    not THEANO_PYTHON, reason="RBM_SYM_THEANO_PYTHON names no Python that has Theano"
+)
+
+
+def record(script, output, *arguments):
+    """Run a recording script with Theano: the file that it writes."""
+    subprocess.run(
+        [THEANO_PYTHON, REFERENCE / script, output, *arguments],
+        env=os.environ | {"THEANO_FLAGS": f"device=cpu,base_compiledir={output.parent}"},
+        check=True,
+    )
+    return output
+
+
+@needs_theano
+def test_theano_live_draws_what_is_recorded(tmp_path):
+    made = np.load(record("record_streams.py", tmp_path / "streams.npz"))
+    recorded = np.load(REFERENCE / "streams.npz")
+    assert set(made) == set(recorded)
+    for name in made:
+        np.testing.assert_array_equal(made[name], recorded[name], err_msg=name)
+
+
+@needs_theano
+def test_theano_live_trains_as_recorded(tmp_path):
+    """But for rounding: its BLAS may not be the recording's."""
+    digits = Path(rbm_sym.__file__).parent / "data" / "digits.npz"
+    made = record("record_runs.py", tmp_path / "runs.npz", "--runs", *QUICK, "--dataset", digits)
+    for name, run in load_runs(made).items():
+        assert_same(run, RUNS[name], cost=1e-10)
