@@ -66,7 +66,8 @@ def load_model(folder):
 
 def read_pictures(path):
     if path.endswith(".npz"):
-        return np.load(path)["train_x"] / np.float32(256)
+        pictures = np.load(path)["train_x"]
+        return pictures / np.float32(256) if pictures.dtype == np.uint8 else pictures
     with gzip.open(path) as file:
         return pickle.load(file, encoding="latin1")[0][0]
 
