@@ -57,7 +57,7 @@ def main():
             )
         if not args.theano_python:
             check_digits(args.dataset, pictures)
-        there = load_runs()
+        there, drawn = load_runs(), dict(np.load(REFERENCE / "streams.npz"))
         own = load_runs(REFERENCE / "other_rounding.npz")
         signatures = json.loads((REFERENCE / "signatures.json").read_text())
         if args.tutorial:
@@ -74,9 +74,10 @@ def main():
     if args.theano_python:
         print("... Theano is running, which can take some minutes", flush=True)
         with one_line_errors(PROGRAM, ValueError):
-            there |= record_live(args, pictures)
+            live, drawn = record_live(args, pictures)
+        there |= live
     compare_signatures(report, signatures)
-    compare_streams(report)
+    compare_streams(report, drawn)
     made = make_runs(args, there, pictures, at_once)
     compare_runs(report, made, there, own)
     if args.full:
@@ -262,19 +263,18 @@ def as_signature(function):
 # --- Random streams --------------------------------------------------------------------------
 
 
-def compare_streams(report):
+def compare_streams(report, drawn):
     report.write("", "## The first draws of both random streams", "")
-    report.write("Recorded on Theano 1.0.5; seed 123, floatX=float64, default mode.")
-    recorded = dict(np.load(REFERENCE / "streams.npz"))
+    report.write("Seed 123, floatX=float64, default mode.")
     rows, seed = [], stream_calls.SEEDS.index(123)
     with pytensor.config.change_flags(floatX="float64"):
         for streams in (rbm_sym.RandomStreams, rbm_sym.MRG_RandomStreams):
             p = pt.matrix("p")
-            drawn = stream_calls.draws(streams(123), p, "float64", streams is rbm_sym.RandomStreams)
-            function = pytensor.function([p], [drawn[name] for name in STREAM_CALLS])
+            calls = stream_calls.draws(streams(123), p, "float64", streams is rbm_sym.RandomStreams)
+            function = pytensor.function([p], [calls[name] for name in STREAM_CALLS])
             values = function(stream_calls.probabilities("float64"))
             for name, value in zip(STREAM_CALLS, values, strict=True):
-                there = recorded[f"float64/{streams.__name__}/{name}"][seed, 0]
+                there = drawn[f"float64/{streams.__name__}/{name}"][seed, 0]
                 here = stream_calls.excerpt(value)
                 equal = int(np.sum(here == there))
                 rows.append([streams.__name__, name.split("_")[0]])
@@ -404,29 +404,39 @@ def plot_differences(curves, path):
 
 
 def record_live(args, pictures):
-    """Let Theano make the runs now: what replay.load_runs gives, marked as live."""
+    """Let Theano make the runs and the draws now.
+
+    Returns
+    -------
+    what replay.load_runs gives, each run marked as live; and the draws of record_streams.py
+    """
     with tempfile.TemporaryDirectory() as folder:
-        np.savez(Path(folder) / "pictures.npz", train_x=pictures)
-        command = [args.theano_python, REFERENCE / "record_runs.py", f"{folder}/runs.npz"]
-        command += ["--dataset", f"{folder}/pictures.npz", "--runs", *args.runs]
+        folder = Path(folder)
+        np.savez(folder / "pictures.npz", train_x=pictures)
+        options = ["--dataset", folder / "pictures.npz", "--runs", *args.runs]
         if args.updates:
-            command += ["--updates", args.updates]
+            options += ["--updates", args.updates]
         if args.tutorial:
-            command += ["--tutorial", args.tutorial.resolve()]
-        environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
-        try:
-            process = subprocess.run(
-                [str(part) for part in command], env=environment, capture_output=True, text=True
-            )
-        except OSError as error:
-            raise ValueError(f"--theano-python: {args.theano_python}: {error.strerror}") from None
-        if process.returncode:
-            reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ValueError(f"--theano-python: {args.theano_python} stopped: {reason}")
-        live = load_runs(Path(folder) / "runs.npz")
+            options += ["--tutorial", args.tutorial.resolve()]
+        run_theano(args.theano_python, "record_runs.py", folder / "runs.npz", *options)
+        run_theano(args.theano_python, "record_streams.py", folder / "streams.npz")
+        live, drawn = load_runs(folder / "runs.npz"), dict(np.load(folder / "streams.npz"))
     for run in live.values():
         run["live"] = True
-    return live
+    return live, drawn
+
+
+def run_theano(python, script, *arguments):
+    """Run a recording script; its error's last line becomes a ValueError."""
+    command = [str(part) for part in (python, REFERENCE / script, *arguments)]
+    environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
+    try:
+        process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    except OSError as error:
+        raise ValueError(f"--theano-python: {python}: {error.strerror}") from None
+    if process.returncode:
+        reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ValueError(f"--theano-python: {python} stopped: {reason}")
 
 
 # --- All epochs ------------------------------------------------------------------------------
