@@ -58,7 +58,7 @@ def main():
         if not args.theano_python:
             check_digits(args.dataset, pictures)
         there, drawn = load_runs(), dict(np.load(REFERENCE / "streams.npz"))
-        own = load_runs(REFERENCE / "other_rounding.npz")
+        own = [load_runs(path) for path in sorted(REFERENCE.glob("rounding_*.npz"))]
         signatures = json.loads((REFERENCE / "signatures.json").read_text())
         if args.tutorial:
             signatures |= signatures_of(args.tutorial)
@@ -318,16 +318,12 @@ def compare_runs(report, made, there, own):
             run_rows(here, there[name]),
         )
         ours = cost_differences(here["costs"], there[name]["costs"])
-        theanos = cost_differences(own[name]["costs"], load_runs()[name]["costs"])
+        recorded = load_runs()[name]["costs"]
+        theanos = [cost_differences(run[name]["costs"], recorded) for run in own]
         curves[title(facts)] = ours, theanos
-        horizons.append(
-            [title(facts), len(ours)]
-            + [
-                update_or_never(first_above(tolerance, differences), differences)
-                for tolerance in (1e-6, 0.1)
-                for differences in (ours, theanos)
-            ]
-        )
+        horizons.append([title(facts), len(ours)])
+        for tolerance in (1e-6, 0.1):
+            horizons[-1] += [horizon(tolerance, [ours]), horizon(tolerance, theanos)]
         if "live" in there[name]:
             theirs = facts["milliseconds an update"]
             times = (theirs, milliseconds, theirs / milliseconds)
@@ -338,7 +334,7 @@ def compare_runs(report, made, there, own):
         "The first update whose cost differs by more than a millionth, which is rounding, and by "
         "more than a tenth, which is a sample that fell otherwise. From there on two runs are "
         "two draws of one process. Theano parts from itself in the same way, when its OpenBLAS "
-        "uses the kernels for another processor.",
+        "uses the kernels for other processors, of which two are recorded.",
     )
     header = ["run", "updates", "1e-6: here", "Theano itself", "0.1: here", "Theano itself"]
     report.table(header, horizons)
@@ -372,8 +368,12 @@ def run_rows(here, there):
         ]  # fmt: skip
 
 
-def update_or_never(update, differences):
-    return f"not in {len(differences)}" if update is None else update
+def horizon(tolerance, runs):
+    """In words, from which updates on the costs of these runs differ by more."""
+    found = {first_above(tolerance, differences) for differences in runs}
+    longest = max(len(differences) for differences in runs)
+    updates = sorted(found - {None}) + [f"not in {longest}"] * (None in found)
+    return " or ".join(map(str, updates))
 
 
 def plot_differences(curves, path):
@@ -390,9 +390,13 @@ def plot_differences(curves, path):
         len(curves), figsize=(8, 2.2 * len(curves)), sharex=True, layout="constrained"
     )
     for panel, (run, (ours, theanos)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
-        for values, label in ((theanos, "Theano from itself"), (ours, "here from Theano")):
+        labels = ["Theano from itself"] + [None] * (len(theanos) - 1) + ["here from Theano"]
+        colours = ["tab:blue"] * len(theanos) + ["tab:orange"]
+        for values, label, colour in zip([*theanos, ours], labels, colours, strict=True):
             updates = np.arange(1, len(values) + 1)
-            panel.semilogy(updates, np.maximum(values, 1e-17), linewidth=0.8, label=label)
+            panel.semilogy(
+                updates, np.maximum(values, 1e-17), linewidth=0.8, label=label, color=colour
+            )
         panel.axhline(1e-6, color="grey", linewidth=0.5)
         panel.set_title(run, fontsize="medium")
         panel.set_ylabel("difference of cost")

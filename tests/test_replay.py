@@ -79,7 +79,7 @@ def test_in_float32_the_run_parts_where_theano_parts_from_itself(pictures):
     there = RUNS["tutorial_pcd15_mrg_float32"]
     here, _ = replay(there["settings"], pictures)
     ours = first_above(0.1, cost_differences(here["costs"], there["costs"]))
-    other = load_runs(REFERENCE / "other_rounding.npz")["tutorial_pcd15_mrg_float32"]
+    other = load_runs(REFERENCE / "rounding_skylakex.npz")["tutorial_pcd15_mrg_float32"]
     theanos = first_above(0.1, cost_differences(other["costs"], there["costs"]))
     assert abs(ours - theanos) <= 5
     (first, *_) = snapshots(here, there)

@@ -4,13 +4,14 @@
     OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=Haswell THEANO_FLAGS=device=cpu \
         python3.8 record_runs.py runs.npz --dataset mnist.pkl.gz
     OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=Sandybridge THEANO_FLAGS=device=cpu \
-        python3.8 record_runs.py other_rounding.npz --dataset mnist.pkl.gz --costs-only --runs \
-        tutorial_{pcd15,cd1}_{shared,mrg}_float64 tutorial_pcd15_mrg_float32
+        python3.8 record_runs.py rounding_sandybridge.npz --dataset mnist.pkl.gz --costs-only \
+        --runs tutorial_{pcd15,cd1}_{shared,mrg}_float64 tutorial_pcd15_mrg_float32
 
 The model is theano_rbm.py, or with --tutorial FOLDER the `rbm.py` in that folder. The rounding
 depends on OpenBLAS and on the kernels that it picks for the processor. With OpenBLAS 0.3.21 and
 OPENBLAS_CORETYPE as above, recordings on different processors are equal to the last bit. The
-second command records where Theano parts from itself when nothing but rounding differs.
+second command records where Theano parts from itself when nothing but rounding differs; there is
+one of SkylakeX too, for processors that have AVX-512.
 """
 
 import argparse
