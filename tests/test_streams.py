@@ -27,6 +27,7 @@ from stream_calls import (  # noqa: E402
     CALLS,
     SEED_OF_LAST_CALLS,
     SEEDS,
+    at_the_edge,
     chain_step,
     draws,
     excerpt,
@@ -68,6 +69,15 @@ def test_draws_are_theanos_to_the_last_bit(floatX, streams, linker, recorded):
                 theanos = recorded[f"{floatX}/{streams.__name__}/{name}"][row, call]
                 assert value.dtype == theanos.dtype, name
                 np.testing.assert_array_equal(excerpt(value), theanos, err_msg=name)
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_a_probability_that_equals_the_random_number_falls_as_in_theano(floatX, streams, recorded):
+    """Where < and <= differ: chance comes to that once in 2**31 draws or more."""
+    edge = at_the_edge(streams, pytensor.function, pt.vector("p"))
+    theanos = recorded[f"{floatX}/{streams.__name__}/edge"]
+    np.testing.assert_array_equal(edge, theanos)
+    assert (theanos[0] == 0).any()
 
 
 @pytest.mark.parametrize("streams", STREAMS)

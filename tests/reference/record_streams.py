@@ -16,6 +16,7 @@ from stream_calls import (
     CALLS,
     SEED_OF_LAST_CALLS,
     SEEDS,
+    at_the_edge,
     chain_step,
     draws,
     excerpt,
@@ -34,6 +35,8 @@ def main(path):
             for name in by_seed[0]:
                 key = f"{floatX}/{streams.__name__}/{name}"
                 recorded[key] = np.array([calls[name] for calls in by_seed])
+            edge = at_the_edge(streams, theano.function, T.vector("p"))
+            recorded[f"{floatX}/{streams.__name__}/edge"] = edge
     np.savez_compressed(path, **recorded)
 
 

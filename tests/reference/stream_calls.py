@@ -54,6 +54,19 @@ def chain_step(rng, floatX):
     return step
 
 
+def at_the_edge(streams, function, inputs):
+    """Binomial draws whose probability is the very uniform number that they are compared with.
+
+    `streams` is either class, `inputs` a symbolic vector; `function` compiles. The result has the
+    rows p = u and p = 1 - u.
+    """
+    size = (100,)
+    u = function([], streams(123).uniform(size))()
+    draw = streams(123).binomial(size=size, p=inputs)
+    again = streams(123).binomial(size=size, p=1 - inputs)
+    return np.array(function([inputs], [draw, again])(u))
+
+
 def excerpt(value):
     """The beginning and the end of a draw: the largest wraps around the parallel streams."""
     return np.concatenate([value.ravel()[:3], value.ravel()[-20:]])
