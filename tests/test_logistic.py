@@ -1,4 +1,4 @@
-"""Sigmoid and softplus against the textbook below Theano's limit, and against Theano above it."""
+"""Sigmoid and softplus against the textbook, and at the limit of Theano's sigmoid."""
 
 import numpy as np
 import pytensor
@@ -37,7 +37,7 @@ def test_nothing_overflows(floatX):
     np.testing.assert_allclose(values, expected, rtol=1e-6, atol=0)
 
 
-def test_above_the_limit_they_are_theanos():
+def test_above_the_limit_sigmoid_is_1_and_softplus_is_x():
     x = np.array([18.0, 19.0, np.nextafter(19, 20), 19.5, 30])
     y, integral, _, slope, slope_of_integral = evaluate(x)
     above = x > 19

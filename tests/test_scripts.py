@@ -257,10 +257,14 @@ def test_comparison_with_theano_live(folder):
         (["--theano-python", "no python"], "--theano-python: no python: No such file"),
         (["--theano-python", sys.executable], "--theano-python: .*No module named 'theano'"),
         (["--updates", 0], "--updates: an integer"),
+        (["--theano-python", "x", "--dataset", "ten.npz"], "batch_size: at most .* 10, not 20"),
         (["--runs", "all"], "--runs: invalid choice: 'all'"),
     ],
 )
 def test_comparison_refuses_bad_options(folder, small_data, options, message):
+    with np.load(small_data) as bars:
+        ten = {name: array[:10] for name, array in bars.items()}
+    np.savez(folder / "ten.npz", **ten)
     result = compare(folder, *options)
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert re.search(message, result.stderr), result.stderr
