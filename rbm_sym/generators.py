@@ -354,7 +354,28 @@ def _fill_from_streams(state, draws, norm):
 # --- Arithmetic on draws ---------------------------------------------------------------------
 
 
-class Affine(Op):
+class Arithmetic(Op):
+    """Draws (a vector of floats) from other draws and parameters, by a numba kernel.
+
+    `kernel` is a function of arrays; `fused` says whether numba may round a product and a sum
+    in it once.
+    """
+
+    kernel = None
+    fused = False
+
+    def make_node(self, draws, *parameters):
+        return Apply(self, [draws, *parameters], [draws.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = compiled(self)(*inputs)
+
+    def infer_shape(self, *arguments):
+        *_, shapes = arguments
+        return [shapes[0]]
+
+
+class Affine(Arithmetic):
     """From a vector of standard draws to an interval or a normal distribution, elementwise.
 
     The inputs are three vectors of one length and one float dtype: the draws and two parameters.
@@ -369,20 +390,8 @@ class Affine(Op):
 
     __props__ = ("fused",)
 
-    kernel = None
-
     def __init__(self, fused):
         self.fused = fused
-
-    def make_node(self, draws, first, second):
-        return Apply(self, [draws, first, second], [draws.type()])
-
-    def perform(self, node, inputs, output_storage):
-        output_storage[0][0] = compiled(self)(*inputs)
-
-    def infer_shape(self, *arguments):
-        *_, shapes = arguments
-        return [shapes[0]]
 
 
 class OnInterval(Affine):
@@ -415,25 +424,13 @@ class ScaledAndShifted(Affine):
         return [cotangent * scale, cotangent * draws, cotangent]
 
 
-class BoxMuller(Op):
+class BoxMuller(Arithmetic):
     """Standard normal numbers from uniform ones, as many: Box and Muller (1958).
 
     Of a vector of even length, the first half gives the radii, the second half the angles.
     """
 
     __props__ = ()
-
-    fused = False
-
-    def make_node(self, uniform):
-        return Apply(self, [uniform], [uniform.type()])
-
-    def perform(self, node, inputs, output_storage):
-        output_storage[0][0] = compiled(self)(*inputs)
-
-    def infer_shape(self, *arguments):
-        *_, shapes = arguments
-        return shapes
 
     def pullback(self, inputs, outputs, cotangents):
         return [grad_undefined(self, 0, inputs[0], "a random draw has no derivative")]
@@ -521,8 +518,7 @@ def numba_mrg31k3p_uniform(op, **kwargs):
     return _numba_draw(op, fill)
 
 
-@register_funcify_default_op_cache_key(BoxMuller)
-@register_funcify_default_op_cache_key(Affine)
+@register_funcify_default_op_cache_key(Arithmetic)
 def numba_arithmetic(op, **kwargs):
     return numba_njit(fastmath=floating_point(op))(op.kernel), KERNEL_VERSION
 

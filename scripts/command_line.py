@@ -42,6 +42,19 @@ def check_file(path):
         raise IsADirectoryError(f"{path}: this is a folder; give the name of a file")
 
 
+def import_pyplot(picture):
+    """matplotlib.pyplot, for files and not for the screen; None, with a word of it, without."""
+    try:
+        import matplotlib
+    except ImportError:
+        print(f"... no {picture} without matplotlib (it comes with the extra 'scripts')")
+        return None
+    matplotlib.use("Agg")
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot
+
+
 @contextmanager
 def one_line_errors(program, *errors):
     """Turn errors of these classes into one line on stderr and exit status 2."""

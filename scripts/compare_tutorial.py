@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import make_folder, one_line_errors, whole_number
-from replay import REFERENCE, cost_differences, first_above, load_runs, replay, snapshots
+from command_line import import_pyplot, make_folder, one_line_errors, whole_number
+from replay import REFERENCE, cost_differences, first_above, load_runs, record, replay, snapshots
 from train_rbm import argument_parser as training_options
 
 import rbm_sym
@@ -58,14 +58,14 @@ def main():
                 f"{args.dataset} has {len(pictures)}: add --dataset mnist.pkl.gz"
             )
         there, drawn = load_runs(), dict(np.load(REFERENCE / "streams.npz"))
-        own = [load_runs(path) for path in sorted(REFERENCE.glob("rounding_*.npz"))]
+        own = theano_from_itself(there)
         if not are_the_digits(pictures):
             if not args.theano_python:
                 raise ValueError(
                     f"--dataset: the recorded runs saw MNIST's digits, {args.dataset} begins with "
                     "other pictures; use 'digits', mnist.pkl.gz or --theano-python"
                 )
-            own = []
+            own = {}
         for name in args.runs:
             count_batches(len(pictures), there[name]["settings"]["batch_size"])
         signatures = json.loads((REFERENCE / "signatures.json").read_text())
@@ -123,6 +123,15 @@ def parse_arguments():
     return args
 
 
+def theano_from_itself(runs):
+    """Of each run, how the costs of recordings that only round otherwise differ: a list."""
+    others = [load_runs(path) for path in sorted(REFERENCE.glob("rounding_*.npz"))]
+    return {
+        name: [cost_differences(other[name]["costs"], runs[name]["costs"]) for other in others]
+        for name in [*RUNS, FLOAT32]
+    }
+
+
 def are_the_digits(pictures):
     """Whether the pictures begin as those of the recorded runs."""
     return np.array_equal(pictures[:100], read_arrays("digits")[0][0][:100])
@@ -163,7 +172,7 @@ def compare_signatures(report, signatures):
     report.write("", "## Names and signatures")
     rows = []
     for name, there in signatures.items():
-        here = signature_here(name)
+        here = signature_here(name, there)
         if here is None:
             rows.append([f"`{name}{there}`", "", "not here"])
         else:
@@ -171,12 +180,13 @@ def compare_signatures(report, signatures):
     report.table(["there", "here", ""], rows)
 
 
-def signature_here(name):
-    """The signature of our function of this name as text, or None."""
+def signature_here(name, there):
+    """Our signature of the function whose signature `there` is given, as text; or None."""
     if name == "test_rbm":
         options = vars(training_options().parse_args([]))
-        options = {key: options[OPTIONS.get(key, key)] for key in TEST_RBM}
-        return "(" + ", ".join(f"{key}={as_text(value)}" for key, value in options.items()) + ")"
+        ours = {key: OPTIONS.get(key, key) for key in parameters_of(there)}
+        shared = {key: options[option] for key, option in ours.items() if option in options}
+        return "(" + ", ".join(f"{key}={as_text(value)}" for key, value in shared.items()) + ")"
     found = rbm_sym
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -185,12 +195,6 @@ def signature_here(name):
     parameters = list(inspect.signature(found).parameters.values())
     parameters = [p for p in parameters if p.name != "self"]
     return str(inspect.Signature(parameters))
-
-
-TEST_RBM = [
-    "learning_rate", "training_epochs", "dataset", "batch_size", "n_chains", "n_samples",
-    "output_folder", "n_hidden",
-]  # fmt: skip
 
 
 def as_text(value):
@@ -245,18 +249,20 @@ def signatures_of(folder):
                 "version of 2016"
             ) from None
         for node in tree.body:
-            if getattr(node, "name", None) not in wanted:
-                continue
-            if isinstance(node, ast.FunctionDef):
-                found[node.name] = as_signature(node)
-                continue
-            for method in node.body:
-                if isinstance(method, ast.FunctionDef):
-                    is_init = method.name == "__init__"
-                    found[node.name if is_init else f"{node.name}.{method.name}"] = as_signature(
-                        method
-                    )
+            if getattr(node, "name", None) in wanted:
+                found |= {name: as_signature(function) for name, function in functions_of(node)}
     return found
+
+
+def functions_of(node):
+    """Pairs (name, syntax tree) of a function, or of a class's methods."""
+    if isinstance(node, ast.FunctionDef):
+        yield node.name, node
+        return
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef):
+            is_init = method.name == "__init__"
+            yield node.name if is_init else f"{node.name}.{method.name}", method
 
 
 def as_signature(function):
@@ -329,8 +335,7 @@ def compare_runs(report, made, there, own, n_visible):
             run_rows(here, there[name]),
         )
         ours = cost_differences(here["costs"], there[name]["costs"])
-        recorded = load_runs()[name]["costs"]
-        theanos = [cost_differences(run[name]["costs"], recorded) for run in own]
+        theanos = own.get(name, [])
         curves[title(facts)] = ours, theanos
         horizons.append([title(facts), len(ours)])
         for tolerance in (1e-6, 0.1):
@@ -347,10 +352,10 @@ def compare_runs(report, made, there, own, n_visible):
         "two draws of one process.",
     )
     header = ["run", "updates", "1e-6: here", "0.1: here"]
-    if own:
+    if theanos:
         report.write(
             "Theano parts from itself in the same way, when its OpenBLAS uses the kernels for "
-            f"other processors, of which {len(own)} are recorded."
+            f"other processors, of which {len(theanos)} are recorded."
         )
         header = ["run", "updates", "1e-6: here", "Theano itself", "0.1: here", "Theano itself"]
     report.table(header, horizons)
@@ -403,13 +408,9 @@ def horizon(tolerance, runs):
 
 def plot_differences(curves, path):
     """Draw how the costs part, ours from Theano's and Theano's from each other."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("... no picture without matplotlib (it comes with the extra 'scripts')")
+    plt = import_pyplot("picture")
+    if plt is None:
         return False
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
         len(curves), figsize=(8, 2.2 * len(curves)), sharex=True, layout="constrained"
@@ -448,25 +449,15 @@ def record_live(args, pictures):
             options += ["--updates", args.updates]
         if args.tutorial:
             options += ["--tutorial", args.tutorial.resolve()]
-        run_theano(args.theano_python, "record_runs.py", folder / "runs.npz", *options)
-        run_theano(args.theano_python, "record_streams.py", folder / "streams.npz")
+        try:
+            record(args.theano_python, "record_runs.py", folder / "runs.npz", *options)
+            record(args.theano_python, "record_streams.py", folder / "streams.npz")
+        except ValueError as error:
+            raise ValueError(f"--theano-python: {error}") from None
         live, drawn = load_runs(folder / "runs.npz"), dict(np.load(folder / "streams.npz"))
     for run in live.values():
         run["live"] = True
     return live, drawn
-
-
-def run_theano(python, script, *arguments):
-    """Run a recording script; its error's last line becomes a ValueError."""
-    command = [str(part) for part in (python, REFERENCE / script, *arguments)]
-    environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
-    try:
-        process = subprocess.run(command, env=environment, capture_output=True, text=True)
-    except OSError as error:
-        raise ValueError(f"--theano-python: {python}: {error.strerror}") from None
-    if process.returncode:
-        reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ValueError(f"--theano-python: {python} stopped: {reason}")
 
 
 # --- All epochs ------------------------------------------------------------------------------

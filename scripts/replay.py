@@ -6,6 +6,8 @@ project, in tests/reference.
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -32,6 +34,25 @@ def load_runs(path=REFERENCE / "runs.npz"):
     for run in runs.values():
         run["settings"] = json.loads(str(run["settings"]))
     return runs
+
+
+def record(python, script, output, *arguments):
+    """Let a Python that has Theano write the recording `output`.
+
+    Raises
+    ------
+    ValueError
+        with the last line of the script's error, or that there is no such program
+    """
+    command = [str(part) for part in (python, REFERENCE / script, output, *arguments)]
+    environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
+    try:
+        process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    except OSError as error:
+        raise ValueError(f"{python}: {error.strerror}") from None
+    if process.returncode:
+        reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ValueError(f"{python} stopped: {reason}")
 
 
 def replay(settings, pictures, n_updates=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import make_folder, one_line_errors, whole_number
+from command_line import import_pyplot, make_folder, one_line_errors, whole_number
 from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
 
 import rbm_sym
@@ -185,13 +185,9 @@ def save_filters(rbm, path):
 
 def plot_training_curve(costs, n_visible, path):
     """Draw the costs (epochs, updates an epoch)."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("... no training_curve.png without matplotlib (it comes with the extra 'scripts')")
+    plt = import_pyplot("training_curve.png")
+    if plt is None:
         return
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
 
     n_batches = costs.shape[1]
     costs = costs.ravel()

@@ -1,7 +1,6 @@
 """Whole runs against real Theano: the same samples, parameters and costs from the same seed."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from replay import (
     difference,
     first_above,
     load_runs,
+    record,
     replay,
     snapshots,
 )
@@ -111,19 +111,11 @@ needs_theano = pytest.mark.skipif(
 )
 
 
-def record(script, output, *arguments):
-    """Run a recording script with Theano: the file that it writes."""
-    subprocess.run(
-        [THEANO_PYTHON, REFERENCE / script, output, *arguments],
-        env=os.environ | {"THEANO_FLAGS": f"device=cpu,base_compiledir={output.parent}"},
-        check=True,
-    )
-    return output
-
-
 @needs_theano
-def test_theano_live_draws_what_is_recorded(tmp_path):
-    made = np.load(record("record_streams.py", tmp_path / "streams.npz"))
+def test_theano_live_draws_what_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("THEANO_FLAGS", f"device=cpu,base_compiledir={tmp_path}")
+    record(THEANO_PYTHON, "record_streams.py", tmp_path / "streams.npz")
+    made = np.load(tmp_path / "streams.npz")
     recorded = np.load(REFERENCE / "streams.npz")
     assert set(made) == set(recorded)
     for name in made:
@@ -131,9 +123,11 @@ def test_theano_live_draws_what_is_recorded(tmp_path):
 
 
 @needs_theano
-def test_theano_live_trains_as_recorded(tmp_path):
+def test_theano_live_trains_as_recorded(tmp_path, monkeypatch):
     """But for rounding: its BLAS may not be the recording's."""
     digits = Path(rbm_sym.__file__).parent / "data" / "digits.npz"
-    made = record("record_runs.py", tmp_path / "runs.npz", "--runs", *QUICK, "--dataset", digits)
+    monkeypatch.setenv("THEANO_FLAGS", f"device=cpu,base_compiledir={tmp_path}")
+    made = tmp_path / "runs.npz"
+    record(THEANO_PYTHON, "record_runs.py", made, "--runs", *QUICK, "--dataset", digits)
     for name, run in load_runs(made).items():
         assert_same(run, RUNS[name], cost=1e-10)

@@ -12,16 +12,7 @@ import sys
 import numpy as np
 import theano
 import theano.tensor as T
-from stream_calls import (
-    CALLS,
-    SEED_OF_LAST_CALLS,
-    SEEDS,
-    at_the_edge,
-    chain_step,
-    draws,
-    excerpt,
-    probabilities,
-)
+from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor.shared_randomstreams import RandomStreams
 
@@ -49,15 +40,9 @@ def record(streams, seed, floatX):
         chain_step(chain_rng, floatX), outputs_info=[None, None, T.round(p)], n_steps=5
     )
     chain = theano.function([p], outputs, updates=updates)
-    recorded = {name: [] for name in [*drawn, "chain_0", "chain_1", "chain_2"]}
-    for call in range(CALLS):
-        if call == CALLS // 2:
-            rng.seed(SEED_OF_LAST_CALLS)
-            chain_rng.seed(SEED_OF_LAST_CALLS)
-        values = function(probabilities(floatX)) + chain(probabilities(floatX))
-        for name, value in zip(recorded, values):
-            recorded[name].append(excerpt(value))
-    return recorded
+    names = [*drawn, "chain_0", "chain_1", "chain_2"]
+    calls = excerpts([function, chain], [rng, chain_rng], floatX)
+    return dict(zip(names, zip(*calls)))
 
 
 if __name__ == "__main__":

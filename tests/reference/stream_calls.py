@@ -67,6 +67,18 @@ def at_the_edge(streams, function, inputs):
     return np.array(function([inputs], [draw, again])(u))
 
 
+def excerpts(functions, generators, floatX):
+    """What the compiled `functions` draw: for each call a list of excerpts of all their results."""
+    calls = []
+    for call in range(CALLS):
+        if call == CALLS // 2:
+            for generator in generators:
+                generator.seed(SEED_OF_LAST_CALLS)
+        values = [value for function in functions for value in function(probabilities(floatX))]
+        calls.append([excerpt(value) for value in values])
+    return calls
+
+
 def excerpt(value):
     """Of a long draw, the beginning and the end: it wraps around the parallel streams."""
     drawn = value.ravel()
