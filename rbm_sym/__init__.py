@@ -6,6 +6,7 @@ The modules in reading order: each imports only from those before it.
 from rbm_sym.datasets import load_data
 from rbm_sym.images import save_picture, scale_to_unit_interval, tile_raster_images
 from rbm_sym.streams import MRG_RandomStreams, RandomStreams
+from rbm_sym import rewrites  # noqa: F401
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.energy import EnergyModel
 from rbm_sym.rbm import RBM

@@ -26,9 +26,15 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import integer_dtypes
 
+from rbm_sym.layouts import flat
+
 # A kernel's number is part of the key under which numba keeps its machine code on disk:
 # raise it whenever a kernel changes, or old code goes on being used.
-KERNEL_VERSION = 2
+KERNEL_VERSION = 3
+
+# The numbers that a Bernoulli sample is compared with are made so many at a time: they never
+# leave the fastest cache.
+UNIFORM_AT_ONCE = 2048
 
 
 class Draw(Op):
@@ -74,6 +80,34 @@ class Draw(Op):
     def pullback(self, inputs, outputs, cotangents):
         reason = "a random draw has no derivative"
         return [grad_undefined(self, i, x, reason) for i, x in enumerate(inputs)]
+
+
+class Bernoulli(Draw):
+    """0 or 1 for each probability: (state, p) to (next state, sample of the shape of p).
+
+    The uniform numbers are compared with p as they are drawn; no array holds them.
+
+    Parameters
+    ----------
+    dtype : str, of the sample
+    precision : "float32" or "float64", of the uniform draws
+    inplace : bool, as for `Draw`
+    """
+
+    __props__ = ("dtype", "precision", "inplace")
+
+    def __init__(self, dtype, precision, inplace=False):
+        super().__init__(dtype, inplace)
+        self.precision = precision
+
+    def make_node(self, state, p):
+        state, p = pt.as_tensor_variable(state), pt.as_tensor_variable(p)
+        self.check_type("state", state, self.state_type)
+        return Apply(self, [state, p], [state.type(), p.type.clone(dtype=self.dtype)()])
+
+    def infer_shape(self, *arguments):
+        *_, shapes = arguments
+        return shapes
 
 
 # --- MT19937 ---------------------------------------------------------------------------------
@@ -129,6 +163,25 @@ class MersenneTwisterUniform(MersenneTwisterDraw):
         return random_state.random_sample(int(n))
 
 
+class MersenneTwisterBernoulli(Bernoulli):
+    """Binomial draws of one trial, as `RandomState.binomial(1, p)`."""
+
+    state_type = MersenneTwisterDraw.state_type
+
+    def perform(self, node, inputs, output_storage):
+        state, p = inputs
+        random_state = _to_random_state(state)
+        uniform = random_state.random_sample(p.shape)
+        output_storage[0][0] = _from_random_state(random_state)
+        output_storage[1][0] = np.where(p <= 0.5, uniform > 1 - p, uniform <= p).astype(self.dtype)
+
+
+@numba_njit(fastmath=False)
+def _searched_success(uniform, p):
+    # RandomState counts successes where the rarer outcome is searched for from below.
+    return uniform > 1 - p if p <= 0.5 else uniform <= p
+
+
 class MersenneTwisterNormal(MersenneTwisterDraw):
     """Standard normal draws, as `RandomState.standard_normal` (the polar method)."""
 
@@ -160,7 +213,9 @@ class MersenneTwisterBinomial(MersenneTwisterDraw):
         return random_state.binomial(n, p)
 
 
-# The kernels keep to strict floating point: fused or reassociated operations would change bits.
+# A kernel `fill(state, first, draws)` makes draws number `first` and following of a call and says
+# how many: all, or as many as it can make in one go. The kernels keep to strict floating point:
+# fused or reassociated operations would change bits.
 
 
 @numba_njit(fastmath=False)
@@ -194,13 +249,14 @@ def _next_uniform(state):
 
 
 @numba_njit(fastmath=False)
-def _fill_with_uniform(state, draws):
+def _fill_with_uniform(state, first, draws):
     for i in range(draws.size):
         draws[i] = _next_uniform(state)
+    return draws.size
 
 
 @numba_njit(fastmath=False)
-def _fill_with_normal(state, draws):
+def _fill_with_normal(state, first, draws):
     kept_normal = state[KEPT_NORMAL:].view(np.float64)
     for i in range(draws.size):
         if state[HAS_NORMAL]:
@@ -217,6 +273,7 @@ def _fill_with_normal(state, draws):
         kept_normal[0] = scale * x
         state[HAS_NORMAL] = np.uint32(1)
         draws[i] = scale * y
+    return draws.size
 
 
 # --- MRG31k3p --------------------------------------------------------------------------------
@@ -286,16 +343,36 @@ class MRG31k3pUniform(Draw):
 
     def perform(self, node, inputs, output_storage):
         state, n = inputs
-        n_streams = state.shape[1]
-        rounds = []
-        state = state.astype("int64")
-        for start in range(0, int(n), n_streams):
-            active = min(n_streams, int(n) - start)
-            integers, state[:, :active] = _next_integers(state[:, :active])
-            rounds.append(integers)
-        integers = np.concatenate(rounds) if rounds else np.zeros(0, dtype="int64")
-        output_storage[0][0] = state.astype("int32")
-        output_storage[1][0] = integers.astype(self.dtype) * _norm(self.dtype)
+        output_storage[0][0], output_storage[1][0] = _uniform_from_streams(state, n, self.dtype)
+
+
+class MRG31k3pBernoulli(Bernoulli):
+    """1 where a uniform draw is below p; the state as for `MRG31k3pUniform`."""
+
+    state_type = MRG31k3pUniform.state_type
+
+    def perform(self, node, inputs, output_storage):
+        state, p = inputs
+        output_storage[0][0], uniform = _uniform_from_streams(state, p.size, self.precision)
+        output_storage[1][0] = (uniform.reshape(p.shape) < p).astype(self.dtype)
+
+
+@numba_njit(fastmath=False)
+def _success(uniform, p):
+    return uniform < p
+
+
+def _uniform_from_streams(state, n, dtype):
+    """The next state, and a vector of `n` uniform draws."""
+    n_streams = state.shape[1]
+    rounds = []
+    state = state.astype("int64")
+    for start in range(0, int(n), n_streams):
+        active = min(n_streams, int(n) - start)
+        integers, state[:, :active] = _next_integers(state[:, :active])
+        rounds.append(integers)
+    integers = np.concatenate(rounds) if rounds else np.zeros(0, dtype="int64")
+    return state.astype("int32"), integers.astype(dtype) * _norm(dtype)
 
 
 def _norm(dtype):
@@ -341,14 +418,21 @@ def _advance_streams(x1, x2, x3, y1, y2, y3, draws, norm):
         draws[i] = draws.dtype.type(np.int32(difference)) * norm
 
 
-@numba_njit(fastmath=False)
-def _fill_from_streams(state, draws, norm):
-    n_streams = state.shape[1]
-    for start in range(0, draws.size, n_streams):
+def _fill_from_streams(dtype):
+    norm = _norm(dtype)
+
+    @numba_njit(fastmath=False)
+    def fill(state, first, draws):
+        start = first % state.shape[1]
+        n = min(draws.size, state.shape[1] - start)
+        stop = start + n
         _advance_streams(
-            state[0], state[1], state[2], state[3], state[4], state[5],
-            draws[start : start + n_streams], norm,
+            state[0, start:stop], state[1, start:stop], state[2, start:stop],
+            state[3, start:stop], state[4, start:stop], state[5, start:stop], draws[:n], norm,
         )  # fmt: skip
+        return n
+
+    return fill
 
 
 # --- Arithmetic on draws ---------------------------------------------------------------------
@@ -474,8 +558,32 @@ def _numba_draw(op, fill):
     def draw(state, n):
         new_state = state if inplace else state.copy()
         draws = np.empty(n.item(), dtype)
-        fill(new_state, draws)
+        first = 0
+        while first < draws.size:
+            first += fill(new_state, first, draws[first:])
         return new_state, draws
+
+    return draw, KERNEL_VERSION
+
+
+def _numba_bernoulli(op, fill, success):
+    inplace, dtype, precision = op.inplace, np.dtype(op.dtype), np.dtype(op.precision)
+
+    @numba_njit(fastmath=False)
+    def draw(state, p):
+        new_state = state if inplace else state.copy()
+        sample = np.empty(p.shape, dtype)
+        flat_p, flat_sample = flat(p), flat(sample)
+        uniform = np.empty(min(UNIFORM_AT_ONCE, p.size), precision)
+        first = 0
+        while first < p.size:
+            n = fill(new_state, first, uniform[: p.size - first])
+            # Parts of their own: an index that numba knows to be positive makes faster loops.
+            p_part, sample_part = flat_p[first : first + n], flat_sample[first : first + n]
+            for i in range(n):
+                sample_part[i] = success(uniform[i], p_part[i])
+            first += n
+        return new_state, sample
 
     return draw, KERNEL_VERSION
 
@@ -509,13 +617,17 @@ def numba_mersenne_twister_binomial(op, **kwargs):
 
 @register_funcify_default_op_cache_key(MRG31k3pUniform)
 def numba_mrg31k3p_uniform(op, **kwargs):
-    norm = _norm(op.dtype)
+    return _numba_draw(op, _fill_from_streams(op.dtype))
 
-    @numba_njit(fastmath=False)
-    def fill(state, draws):
-        _fill_from_streams(state, draws, norm)
 
-    return _numba_draw(op, fill)
+@register_funcify_default_op_cache_key(MersenneTwisterBernoulli)
+def numba_mersenne_twister_bernoulli(op, **kwargs):
+    return _numba_bernoulli(op, _fill_with_uniform, _searched_success)
+
+
+@register_funcify_default_op_cache_key(MRG31k3pBernoulli)
+def numba_mrg31k3p_bernoulli(op, **kwargs):
+    return _numba_bernoulli(op, _fill_from_streams(op.precision), _success)
 
 
 @register_funcify_default_op_cache_key(Arithmetic)
@@ -528,7 +640,8 @@ def draw_in_place(fgraph, node):
     """Overwrite the state instead of copying it: an MRG state is larger than what it draws."""
     if node.op.inplace:
         return False
-    return type(node.op)(dtype=node.op.dtype, inplace=True).make_node(*node.inputs).outputs
+    properties = node.op._props_dict() | {"inplace": True}
+    return type(node.op)(**properties).make_node(*node.inputs).outputs
 
 
 # Beside PyTensor's own rewrite for its random variables, after all that build new graphs.

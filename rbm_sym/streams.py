@@ -25,6 +25,7 @@ from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar import upcast
 from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.random.type import RandomType
+from pytensor.tensor.shape import Shape
 from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.type import integer_dtypes
 
@@ -33,9 +34,11 @@ from rbm_sym.generators import (
     MODULUS_2,
     STEPS_BETWEEN_DRAWS,
     BoxMuller,
+    MersenneTwisterBernoulli,
     MersenneTwisterBinomial,
     MersenneTwisterNormal,
     MersenneTwisterUniform,
+    MRG31k3pBernoulli,
     MRG31k3pUniform,
     OnInterval,
     ScaledAndShifted,
@@ -211,17 +214,16 @@ class RandomStreams(Streams):
         -------
         tensor of `dtype`, values 0 to n
         """
-        n, p = pt.as_tensor_variable(n), undefined_grad(pt.as_tensor_variable(p))
+        n, p = pt.as_tensor_variable(n), pt.as_tensor_variable(p)
+        if _is_constant(n, 1):
+            op = MersenneTwisterBernoulli(str(np.dtype(dtype)), precision="float64")
+            p = pt.cast(undefined_grad(_in_shape(p, size, ndim, n, p)), "float64")
+            return self._draw(op, self._next_state(), p)
         shape = _shape(size, ndim, n, p)
-        if not _is_constant(n, 1):
-            n, p = (pt.broadcast_to(x, shape).ravel() for x in (pt.cast(n, "int64"), p))
-            p = pt.cast(p, "float64")
-            draws = self._draw(MersenneTwisterBinomial(), self._next_state(), n, p)
-            return pt.cast(_reshape(draws, shape), dtype)
-        u = _reshape(self._standard(MersenneTwisterUniform(), shape), shape)
-        p = pt.cast(p, "float64")
-        # RandomState counts successes where the rarer outcome is searched for from below.
-        return pt.cast(pt.where(p <= 0.5, u > 1 - p, u <= p), dtype)
+        n, p = (pt.broadcast_to(x, shape).ravel() for x in (pt.cast(n, "int64"), undefined_grad(p)))
+        op = MersenneTwisterBinomial()
+        draws = self._draw(op, self._next_state(), n, pt.cast(p, "float64"))
+        return pt.cast(_reshape(draws, shape), dtype)
 
     def _next_state(self):
         return mersenne_twister_state(self.gen_seedgen.randint(2**30))
@@ -285,8 +287,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         -------
         tensor of `dtype`
         """
-        if not isinstance(size, tuple) and not (isinstance(size, Variable) and size.ndim == 1):
-            raise TypeError(f"size: a tuple or an integer vector is needed, not {size!r}")
+        _check_size(size)
         low, high, dtype = _as_floats(low, high, dtype)
         if dtype not in ("float32", "float64"):
             raise TypeError(f"dtype: MRG31k3p draws float32 or float64, not {dtype}")
@@ -331,8 +332,11 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         """
         if not _is_constant(pt.as_tensor_variable(n), 1):
             raise NotImplementedError(f"n: MRG_RandomStreams draws binomials of n=1, not {n}")
-        p = undefined_grad(pt.as_tensor_variable(p))
-        return pt.cast(self.uniform(size, ndim=ndim, nstreams=nstreams) < p, dtype)
+        _check_size(size)
+        p = _in_shape(pt.as_tensor_variable(p), size, ndim)
+        n_streams = _number_of_streams(size) if nstreams is None else nstreams
+        op = MRG31k3pBernoulli(str(np.dtype(dtype)), precision=pytensor.config.floatX)
+        return self._draw(op, self._next_state(n_streams), undefined_grad(p))
 
     def _next_state(self, n_streams):
         state = parallel_streams(self.rstate, n_streams)
@@ -357,6 +361,11 @@ def _mrg_seed(seed):
                 f"seed: {seed!r} is out of range; integers in [0, {modulus}), not all 0, are needed"
             )
     return np.array(six, dtype="int64")
+
+
+def _check_size(size):
+    if not isinstance(size, tuple) and not (isinstance(size, Variable) and size.ndim == 1):
+        raise TypeError(f"size: a tuple or an integer vector is needed, not {size!r}")
 
 
 def _number_of_streams(size):
@@ -393,6 +402,15 @@ def _shape(size, ndim, *parameters):
     if ndim is not None and ndim != len(shape):
         raise ValueError(f"ndim: {ndim} is given, but size {size!r} has {len(shape)} dimensions")
     return shape
+
+
+def _in_shape(p, size, ndim, *parameters):
+    """The tensor `p` broadcast to the shape of a draw."""
+    if isinstance(size, Variable) and size.owner is not None and isinstance(size.owner.op, Shape):
+        if size.owner.inputs[0] is p:
+            # As in the tutorial: nothing to do, and nothing to check at every draw.
+            return p
+    return pt.broadcast_to(p, _shape(size, ndim, *parameters))
 
 
 def _length(length):

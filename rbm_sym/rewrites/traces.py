@@ -1,0 +1,148 @@
+"""Results of a scan of which only the last step is read.
+
+What is recognised: a result of a scan whose only use is its last entry, `result[-1]`: the negative
+particles at the end of a Gibbs chain, the pre-sigmoid activation of the last step.
+
+What takes its place: a state. Each step hands its result on to the next one, which does not look
+at it, and the last step's is what remains.
+
+Why it is faster: nothing is stored. PyTensor copies a result of each step into an array over time,
+of all steps where it is asked for the shape of the result, and memory grows with their number.
+"""
+
+import dataclasses
+
+import pytensor.tensor as pt
+from pytensor.compile import optdb
+from pytensor.compile.builders import infer_shape
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.traversal import ancestors
+from pytensor.scan.op import Scan
+from pytensor.tensor.basic import get_underlying_scalar_constant_value
+from pytensor.tensor.exceptions import NotScalarConstantError
+from pytensor.tensor.shape import Shape_i
+from pytensor.tensor.subtensor import Subtensor
+
+
+@node_rewriter([Scan])
+def last_step_only(fgraph, node):
+    op, info = node.op, node.op.info
+    traces = op.outer_nitsot_outs(node.outputs)
+    chosen = [i for i, trace in enumerate(traces) if _only_last_is_read(fgraph, trace)]
+    if not chosen or info.n_mit_mot:
+        return False
+
+    # PyTensor 3.3 keeps inner graphs frozen.
+    inner = op.fgraph.unfreeze() if hasattr(op.fgraph, "unfreeze") else op.fgraph
+    inner_inputs, inner_outputs = list(inner.inputs), list(inner.outputs)
+    results = op.inner_nitsot_outs(inner_outputs)
+    shapes = _shapes_outside(node, inner_inputs, results)
+    chosen = [i for i in chosen if shapes[i] is not None]
+    if not chosen:
+        return False
+    sizes = op.outer_nitsot(node.inputs)
+    handed_on = [results[i] for i in chosen]
+    kept = [i for i in range(len(traces)) if i not in chosen]
+
+    # Scan's order: inputs are sequences, traced states, untraced states, what does not change;
+    # outputs are traced states, traces, untraced states, the condition.
+    n_first_inputs = len(inner_inputs) - info.n_non_seqs
+    n_first_outputs = len(inner_outputs) - len(traces) - info.n_untraced_sit_sot - info.as_while
+    new_inner_inputs = [
+        *inner_inputs[:n_first_inputs],
+        *(result.type() for result in handed_on),
+        *inner_inputs[n_first_inputs:],
+    ]
+    new_inner_outputs = [
+        *inner_outputs[:n_first_outputs],
+        *(results[i] for i in kept),
+        *op.inner_untraced_sit_sot_outs(inner_outputs),
+        *handed_on,
+        *inner_outputs[len(inner_outputs) - info.as_while :],
+    ]
+    n_first_outer = len(node.inputs) - info.n_non_seqs - len(traces)
+    new_outer_inputs = [
+        *node.inputs[:n_first_outer],
+        # Nobody looks at what they are before the first step; but a state keeps its shape.
+        *(pt.empty(shapes[i], dtype=results[i].dtype) for i in chosen),
+        *(sizes[i] for i in kept),
+        *op.outer_non_seqs(node.inputs),
+    ]
+    new_op = Scan(
+        new_inner_inputs,
+        new_inner_outputs,
+        dataclasses.replace(
+            info,
+            n_nit_sot=len(kept),
+            n_untraced_sit_sot=info.n_untraced_sit_sot + len(chosen),
+        ),
+        mode=op.mode,
+        profile=op.profile,
+        truncate_gradient=op.truncate_gradient,
+        name=op.name,
+        allow_gc=op.allow_gc,
+    )
+    new_outputs = new_op(*new_outer_inputs, return_list=True)
+
+    last_steps = new_outputs[len(new_outputs) - len(chosen) :]
+    others = new_outputs[: len(new_outputs) - len(chosen)]
+    replacements = {"remove": [node]}
+    unchanged = [x for x in node.outputs if x not in [traces[i] for i in chosen]]
+    replacements |= dict(zip(unchanged, others, strict=True))
+    for i, last_step in zip(chosen, last_steps, strict=True):
+        for client, _ in fgraph.clients[traces[i]]:
+            new = last_step
+            if isinstance(client.op, Shape_i):
+                new = Shape_i(client.op.i - 1)(last_step)
+            elif client.op.idx_list[1:]:
+                new = type(client.op)(client.op.idx_list[1:])(last_step, *client.inputs[2:])
+            replacements[client.outputs[0]] = new
+    return replacements
+
+
+def _only_last_is_read(fgraph, trace):
+    clients = fgraph.clients[trace]
+    return any(_is_last(client) for client, _ in clients) and all(
+        _is_last(client) or (isinstance(client.op, Shape_i) and client.op.i > 0)
+        for client, _ in clients
+    )
+
+
+def _is_last(client):
+    """Whether this Apply node takes the last entry of its input."""
+    if not isinstance(client.op, Subtensor) or isinstance(client.op.idx_list[0], slice):
+        return False
+    try:
+        return get_underlying_scalar_constant_value(client.inputs[1]) == -1
+    except NotScalarConstantError:
+        return False
+
+
+def _shapes_outside(node, inner_inputs, results):
+    """The shapes of a step's results, computed outside of the scan; None where that cannot be."""
+    op, info = node.op, node.op.info
+    # What changes from step to step has its steps in front.
+    stacked = op.outer_seqs(node.inputs)
+    for state, taps in zip(op.outer_mitsot(node.inputs), info.mit_sot_in_slices, strict=True):
+        stacked = [*stacked, *[state] * len(taps)]
+    stacked = [*stacked, *op.outer_sitsot(node.inputs)]
+    unstacked = [*op.outer_untraced_sit_sot(node.inputs), *op.outer_non_seqs(node.inputs)]
+    input_shapes = [tuple(x.shape)[1:] for x in stacked]
+    input_shapes += [tuple(getattr(x, "shape", ())) if _is_tensor(x) else None for x in unstacked]
+    shapes = infer_shape(results, inner_inputs, input_shapes)
+
+    inside = set(inner_inputs)
+    return [
+        None if shape is None or inside & set(ancestors(shape)) else shape for shape in shapes
+    ]
+
+
+def _is_tensor(variable):
+    return isinstance(variable.type, pt.TensorType)
+
+
+# Before PyTensor decides how much of each trace it keeps.
+optdb.register(
+    "rbm_sym_last_step_only",
+    dfs_rewriter(last_step_only, ignore_newtrees=True), "numba", "rbm_sym", position=1.61,
+)  # fmt: skip
