@@ -14,6 +14,7 @@ to a compiler.
 """
 
 from functools import cache
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -26,7 +27,7 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import integer_dtypes
 
-from rbm_sym.layouts import flat
+from rbm_sym.kernels import any_layout, contiguous, flat, in_one_piece, kernel
 
 # A kernel's number is part of the key under which numba keeps its machine code on disk:
 # raise it whenever a kernel changes, or old code goes on being used.
@@ -213,9 +214,9 @@ class MersenneTwisterBinomial(MersenneTwisterDraw):
         return random_state.binomial(n, p)
 
 
-# A kernel `fill(state, first, draws)` makes draws number `first` and following of a call and says
-# how many: all, or as many as it can make in one go. The kernels keep to strict floating point:
-# fused or reassociated operations would change bits.
+# `fill(state, first, draws, norm)` makes draws number `first` and following of a call and says how
+# many: all, or as many as it can make in one go; `norm` makes floats of integers where needed. All
+# keep to strict floating point: fused or reassociated operations would change bits.
 
 
 @numba_njit(fastmath=False)
@@ -249,14 +250,14 @@ def _next_uniform(state):
 
 
 @numba_njit(fastmath=False)
-def _fill_with_uniform(state, first, draws):
+def _fill_with_uniform(state, first, draws, norm):
     for i in range(draws.size):
         draws[i] = _next_uniform(state)
     return draws.size
 
 
 @numba_njit(fastmath=False)
-def _fill_with_normal(state, first, draws):
+def _fill_with_normal(state, first, draws, norm):
     kept_normal = state[KEPT_NORMAL:].view(np.float64)
     for i in range(draws.size):
         if state[HAS_NORMAL]:
@@ -418,21 +419,16 @@ def _advance_streams(x1, x2, x3, y1, y2, y3, draws, norm):
         draws[i] = draws.dtype.type(np.int32(difference)) * norm
 
 
-def _fill_from_streams(dtype):
-    norm = _norm(dtype)
-
-    @numba_njit(fastmath=False)
-    def fill(state, first, draws):
-        start = first % state.shape[1]
-        n = min(draws.size, state.shape[1] - start)
-        stop = start + n
-        _advance_streams(
-            state[0, start:stop], state[1, start:stop], state[2, start:stop],
-            state[3, start:stop], state[4, start:stop], state[5, start:stop], draws[:n], norm,
-        )  # fmt: skip
-        return n
-
-    return fill
+@numba_njit(fastmath=False)
+def _fill_from_streams(state, first, draws, norm):
+    start = first % state.shape[1]
+    n = min(draws.size, state.shape[1] - start)
+    stop = start + n
+    _advance_streams(
+        state[0, start:stop], state[1, start:stop], state[2, start:stop],
+        state[3, start:stop], state[4, start:stop], state[5, start:stop], draws[:n], norm,
+    )  # fmt: skip
+    return n
 
 
 # --- Arithmetic on draws ---------------------------------------------------------------------
@@ -553,6 +549,7 @@ def compiled(op):
 
 def _numba_draw(op, fill):
     inplace, dtype = op.inplace, np.dtype(op.dtype)
+    norm = _norm(op.dtype)
 
     @numba_njit(fastmath=False)
     def draw(state, n):
@@ -560,30 +557,8 @@ def _numba_draw(op, fill):
         draws = np.empty(n.item(), dtype)
         first = 0
         while first < draws.size:
-            first += fill(new_state, first, draws[first:])
+            first += fill(new_state, first, draws[first:], norm)
         return new_state, draws
-
-    return draw, KERNEL_VERSION
-
-
-def _numba_bernoulli(op, fill, success):
-    inplace, dtype, precision = op.inplace, np.dtype(op.dtype), np.dtype(op.precision)
-
-    @numba_njit(fastmath=False)
-    def draw(state, p):
-        new_state = state if inplace else state.copy()
-        sample = np.empty(p.shape, dtype)
-        flat_p, flat_sample = flat(p), flat(sample)
-        uniform = np.empty(min(UNIFORM_AT_ONCE, p.size), precision)
-        first = 0
-        while first < p.size:
-            n = fill(new_state, first, uniform[: p.size - first])
-            # Parts of their own: an index that numba knows to be positive makes faster loops.
-            p_part, sample_part = flat_p[first : first + n], flat_sample[first : first + n]
-            for i in range(n):
-                sample_part[i] = success(uniform[i], p_part[i])
-            first += n
-        return new_state, sample
 
     return draw, KERNEL_VERSION
 
@@ -596,6 +571,11 @@ def numba_mersenne_twister_uniform(op, **kwargs):
 @register_funcify_default_op_cache_key(MersenneTwisterNormal)
 def numba_mersenne_twister_normal(op, **kwargs):
     return _numba_draw(op, _fill_with_normal)
+
+
+@register_funcify_default_op_cache_key(MRG31k3pUniform)
+def numba_mrg31k3p_uniform(op, **kwargs):
+    return _numba_draw(op, _fill_from_streams)
 
 
 @register_funcify_default_op_cache_key(MersenneTwisterBinomial)
@@ -615,19 +595,54 @@ def numba_mersenne_twister_binomial(op, **kwargs):
     return draw, KERNEL_VERSION
 
 
-@register_funcify_default_op_cache_key(MRG31k3pUniform)
-def numba_mrg31k3p_uniform(op, **kwargs):
-    return _numba_draw(op, _fill_from_streams(op.dtype))
+def _sample(state, p, sample, uniform, norm):
+    first = 0
+    while first < p.size:
+        n = fill(state, first, uniform[: p.size - first], norm)  # noqa: F821 (see below)
+        # Parts of their own: an index that numba knows to be positive makes faster loops.
+        p_part, sample_part = p[first : first + n], sample[first : first + n]
+        for i in range(n):
+            sample_part[i] = success(uniform[i], p_part[i])  # noqa: F821
+        first += n
+
+
+def _numba_bernoulli(op, node, fill, success):
+    inplace, dtype, precision = op.inplace, np.dtype(op.dtype), np.dtype(op.precision)
+    norm = _norm(op.precision)
+    state_type = numba.types.Array(
+        numba.from_dtype(np.dtype(op.state_type.dtype)), op.state_type.ndim, "C"
+    )
+    p_dtype = node.inputs[1].dtype
+    vectors = [numba.types.Array(numba.from_dtype(np.dtype(d)), 1, "C") for d in (p_dtype, dtype)]
+    take_sample = kernel(
+        # A kernel finds what it calls among its globals.
+        FunctionType(_sample.__code__, globals() | {"fill": fill, "success": success}),
+        f"{type(op).__name__}_{precision}_{p_dtype}_{dtype}",
+        [state_type, *vectors, numba.types.Array(numba.from_dtype(precision), 1, "C"),
+         numba.from_dtype(precision)],
+        version=KERNEL_VERSION,
+    )  # fmt: skip
+
+    @numba_njit(fastmath=False)
+    def draw(state, p):
+        keep = inplace and in_one_piece(state)
+        new_state = contiguous(state) if keep else contiguous(state.copy())
+        sample = np.empty(p.shape, dtype)
+        uniform = np.empty(min(UNIFORM_AT_ONCE, p.size), precision)
+        take_sample(new_state, flat(any_layout(p)), flat(sample), uniform, norm)
+        return new_state, sample
+
+    return draw, KERNEL_VERSION
 
 
 @register_funcify_default_op_cache_key(MersenneTwisterBernoulli)
-def numba_mersenne_twister_bernoulli(op, **kwargs):
-    return _numba_bernoulli(op, _fill_with_uniform, _searched_success)
+def numba_mersenne_twister_bernoulli(op, node, **kwargs):
+    return _numba_bernoulli(op, node, _fill_with_uniform, _searched_success)
 
 
 @register_funcify_default_op_cache_key(MRG31k3pBernoulli)
-def numba_mrg31k3p_bernoulli(op, **kwargs):
-    return _numba_bernoulli(op, _fill_from_streams(op.precision), _success)
+def numba_mrg31k3p_bernoulli(op, node, **kwargs):
+    return _numba_bernoulli(op, node, _fill_from_streams, _success)
 
 
 @register_funcify_default_op_cache_key(Arithmetic)

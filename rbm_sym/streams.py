@@ -406,10 +406,10 @@ def _shape(size, ndim, *parameters):
 
 def _in_shape(p, size, ndim, *parameters):
     """The tensor `p` broadcast to the shape of a draw."""
-    if isinstance(size, Variable) and size.owner is not None and isinstance(size.owner.op, Shape):
-        if size.owner.inputs[0] is p:
-            # As in the tutorial: nothing to do, and nothing to check at every draw.
-            return p
+    shape_of = getattr(size, "owner", None)
+    if shape_of is not None and isinstance(shape_of.op, Shape) and shape_of.inputs[0] is p:
+        # size=p.shape, as in the tutorial: nothing to do, and nothing to check at every draw.
+        return p
     return pt.broadcast_to(p, _shape(size, ndim, *parameters))
 
 

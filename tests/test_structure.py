@@ -12,8 +12,10 @@ MODULES = [
     "images",
     "arguments",
     "logistic",
+    "kernels",
     "generators",
     "streams",
+    "rewrites",
     "gibbs",
     "energy",
     "rbm",
@@ -36,14 +38,23 @@ def imported_modules(path):
         yield from (name.split(".")[1] for name in names if name.startswith("rbm_sym."))
 
 
+def files_of(module):
+    """A module's file, or all files of a module that is a folder."""
+    folder = PACKAGE / module
+    return sorted(folder.glob("*.py")) if folder.is_dir() else [PACKAGE / f"{module}.py"]
+
+
 def test_every_module_has_its_place():
-    assert {path.stem for path in PACKAGE.glob("*.py")} == {*MODULES, "__init__"}
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert files | folders == {*MODULES, "__init__"}
 
 
 def test_modules_import_only_from_above():
     for place, module in enumerate(MODULES):
-        below = set(imported_modules(PACKAGE / f"{module}.py")) - set(MODULES[:place])
-        assert not below, f"{module} imports {below}"
+        for path in files_of(module):
+            below = set(imported_modules(path)) - {*MODULES[:place], module}
+            assert not below, f"{path} imports {below}"
 
 
 def test_training_knows_no_rbm():

@@ -1,3 +1,35 @@
-"""What makes compiled graphs fast."""
+"""What makes compiled graphs fast.
+
+Importing this package adds rewrites to PyTensor's own (`pytensor.compile.optdb`). They apply
+wherever a graph is compiled by numba, PyTensor's default, and change results only by rounding and
+no random draw. One idea a module, each saying what it recognises, what it puts in its place and
+why that is faster:
+
+| module | rewrite | instead of |
+|---|---|---|
+| `columns` | `rbm_sym_one_column_replaced` | a product with a matrix of which one column was set |
+| `traces` | `rbm_sym_last_step_only` | a scan's results over time of which the last is read |
+| `transposes` | `rbm_sym_rows_for_scan` | a transposed matrix that a scan multiplies with |
+| `sums` | `rbm_sym_matrix_sum` | sums over the rows or columns of a matrix |
+| `products` | `rbm_sym_sparse_product` | products of matrices, one of them mostly zeros |
+| `products` | `rbm_sym_sum_of_product_and_bias` | a bias added to such a product |
+| `elementary` | `rbm_sym_vectorised_functions` | sigmoid and softplus |
+
+To do without one of them, or without all:
+
+    mode = pytensor.compile.mode.get_default_mode().excluding("rbm_sym_matrix_sum")
+    mode = pytensor.compile.mode.get_default_mode().excluding("rbm_sym")
+    pytensor.function(inputs, outputs, mode=mode)
+"""
 
 from rbm_sym.rewrites import columns, elementary, products, sums, traces, transposes  # noqa: F401
+
+NAMES = (
+    "rbm_sym_one_column_replaced",
+    "rbm_sym_last_step_only",
+    "rbm_sym_rows_for_scan",
+    "rbm_sym_matrix_sum",
+    "rbm_sym_sparse_product",
+    "rbm_sym_sum_of_product_and_bias",
+    "rbm_sym_vectorised_functions",
+)

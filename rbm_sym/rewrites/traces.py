@@ -17,11 +17,12 @@ from pytensor.compile import optdb
 from pytensor.compile.builders import infer_shape
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
+from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
 from pytensor.tensor.basic import get_underlying_scalar_constant_value
 from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.shape import Shape_i
-from pytensor.tensor.subtensor import Subtensor
+from pytensor.tensor.subtensor import Subtensor, indices_from_subtensor
 
 
 @node_rewriter([Scan])
@@ -94,8 +95,8 @@ def last_step_only(fgraph, node):
             new = last_step
             if isinstance(client.op, Shape_i):
                 new = Shape_i(client.op.i - 1)(last_step)
-            elif client.op.idx_list[1:]:
-                new = type(client.op)(client.op.idx_list[1:])(last_step, *client.inputs[2:])
+            elif len(_indices(client)) > 1:
+                new = last_step[_indices(client)[1:]]
             replacements[client.outputs[0]] = new
     return replacements
 
@@ -110,12 +111,16 @@ def _only_last_is_read(fgraph, trace):
 
 def _is_last(client):
     """Whether this Apply node takes the last entry of its input."""
-    if not isinstance(client.op, Subtensor) or isinstance(client.op.idx_list[0], slice):
+    if not isinstance(client.op, Subtensor) or isinstance(_indices(client)[0], slice):
         return False
     try:
-        return get_underlying_scalar_constant_value(client.inputs[1]) == -1
+        return get_underlying_scalar_constant_value(_indices(client)[0]) == -1
     except NotScalarConstantError:
         return False
+
+
+def _indices(client):
+    return indices_from_subtensor(client.inputs[1:], client.op.idx_list)
 
 
 def _shapes_outside(node, inner_inputs, results):
@@ -130,11 +135,16 @@ def _shapes_outside(node, inner_inputs, results):
     input_shapes = [tuple(x.shape)[1:] for x in stacked]
     input_shapes += [tuple(getattr(x, "shape", ())) if _is_tensor(x) else None for x in unstacked]
     shapes = infer_shape(results, inner_inputs, input_shapes)
+    # Lengths that should be equal are compared where the results are computed.
+    shapes = [shape and [_without_assertion(length) for length in shape] for shape in shapes]
 
     inside = set(inner_inputs)
-    return [
-        None if shape is None or inside & set(ancestors(shape)) else shape for shape in shapes
-    ]
+    return [None if shape is None or inside & set(ancestors(shape)) else shape for shape in shapes]
+
+
+def _without_assertion(length):
+    asserted = length.owner is not None and isinstance(length.owner.op, CheckAndRaise)
+    return length.owner.inputs[0] if asserted else length
 
 
 def _is_tensor(variable):

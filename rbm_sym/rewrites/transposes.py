@@ -10,8 +10,6 @@ Why it is faster: a product that skips zeros adds up rows of the right factor, a
 lie in one piece can be added quickly.
 """
 
-from functools import cache
-
 import numba
 import numpy as np
 import pytensor.tensor as pt
@@ -28,7 +26,7 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.math import Dot
 
-from rbm_sym.layouts import any_layout
+from rbm_sym.kernels import any_layout, kernel
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
 KERNEL_VERSION = 1
@@ -47,7 +45,9 @@ class RowsInMemory(Op):
     """
 
     __props__ = ()
-    view_map = {0: [0]}
+
+    def __init__(self):
+        self.view_map = {0: [0]}
 
     def make_node(self, matrix, n_rows):
         return Apply(self, [matrix, pt.cast(n_rows, "int64")], [matrix.type()])
@@ -121,41 +121,44 @@ def _address(typingctx, matrix, i, j):
     return types.CPointer(matrix.dtype)(matrix, types.intp, types.intp), get_pointer
 
 
-@cache
-def _copy_kernel():
-    @numba_njit
-    def by_numbers(matrix, copy, rows, columns):
-        for i in range(*rows):
-            for j in range(*columns):
-                copy[i, j] = matrix[i, j]
+@numba_njit
+def _copy_numbers(matrix, copy, first_row, last_row, first_column, last_column):
+    for i in range(first_row, last_row):
+        for j in range(first_column, last_column):
+            copy[i, j] = matrix[i, j]
 
-    @numba_njit
-    def copy_rows(matrix):
-        m, n = matrix.shape
-        copy = np.empty((m, n), matrix.dtype)
-        tiled_m, tiled_n = m - m % TILE, n - n % TILE
-        for i in range(0, tiled_m, TILE):
-            for j in range(0, tiled_n, TILE):
-                _transpose_tile(
-                    _address(matrix, i, j), matrix.strides[1], _address(copy, i, j), copy.strides[0]
-                )
-        by_numbers(matrix, copy, (0, tiled_m), (tiled_n, n))
-        by_numbers(matrix, copy, (tiled_m, m), (0, n))
-        return copy
 
-    return copy_rows
+def _copy_rows(matrix, copy):
+    m, n = matrix.shape
+    tiled_m, tiled_n = m - m % TILE, n - n % TILE
+    for i in range(0, tiled_m, TILE):
+        for j in range(0, tiled_n, TILE):
+            _transpose_tile(
+                _address(matrix, i, j), matrix.strides[1], _address(copy, i, j), copy.strides[0]
+            )
+    _copy_numbers(matrix, copy, 0, tiled_m, tiled_n, n)
+    _copy_numbers(matrix, copy, tiled_m, m, 0, n)
 
 
 @register_funcify_default_op_cache_key(RowsInMemory)
 def numba_rows_in_memory(op, node, **kwargs):
-    copy_rows = _copy_kernel()
+    dtype = node.outputs[0].dtype
+    matrix_type = types.Array(numba.from_dtype(np.dtype(dtype)), 2, "A")
+    copy_rows = kernel(
+        _copy_rows,
+        f"copy_rows_{dtype}",
+        [matrix_type, matrix_type.copy(layout="C")],
+        version=KERNEL_VERSION,
+    )
 
     @numba_njit
     def rows_in_memory(matrix, n_rows):
-        columns_contiguous = matrix.strides[0] == matrix.itemsize
-        if n_rows.item() < ROWS_WORTH_A_COPY or not columns_contiguous:
+        columns_in_one_piece = matrix.strides[0] == matrix.itemsize
+        if n_rows.item() < ROWS_WORTH_A_COPY or not columns_in_one_piece:
             return any_layout(matrix)
-        return any_layout(copy_rows(any_layout(matrix)))
+        copy = np.empty(matrix.shape, dtype)
+        copy_rows(any_layout(matrix), copy)
+        return any_layout(copy)
 
     return rows_in_memory, KERNEL_VERSION
 

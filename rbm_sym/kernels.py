@@ -1,0 +1,142 @@
+"""Kernels: functions on arrays, compiled by numba apart from the graphs that call them.
+
+PyTensor compiles a graph as numba functions that call one another, and LLVM optimises each of them
+together with all that it calls. A loop that a graph uses eight times, three calls deep, is
+optimised some thirty times over. A kernel is compiled once and called by its address; in return
+nothing is inlined, which matters little where a call handles thousands of numbers.
+
+Machine code is kept on disk in PyTensor's own cache, under a key that is the caller's to choose.
+"""
+
+import llvmlite.binding
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
+from pytensor.link.numba.dispatch.basic import numba_njit
+
+# The liberties that LLVM may take with floating-point numbers where nothing depends on the last
+# bit: sums in another order, products that are added before they are rounded.
+FREE = frozenset({"arcp", "contract", "afn", "nsz", "reassoc"})
+
+_by_name = {}
+
+
+def kernel(function, name, argument_types, result_type=types.void, version=0, fastmath=False):
+    """Compile `function` once and return what numba code can call in its place.
+
+    Parameters
+    ----------
+    function : Python function that numba can compile and that raises nothing. What it needs, it
+        finds among its globals: what a closure holds would keep it from being cached.
+    name : str, unique to the function and its types
+    argument_types : sequence of numba types. Arrays are passed as `any_layout` or `contiguous`
+        returns them; the caller keeps them alive.
+    result_type : numba type
+    version : int, to be raised whenever the function or what it calls changes
+    fastmath : False, or a set of LLVM's floating-point flags
+    """
+    symbol = f"rbm_sym_{name}_{version}"
+    if symbol in _by_name:
+        return _by_name[symbol]
+    signature = result_type(*argument_types)
+    CACHED_SRC_FUNCTIONS[function] = symbol
+    options = {"fastmath": set(fastmath) if fastmath else False, "error_model": "numpy"}
+    compiled = numba.cfunc(signature, cache=True, **options)(function)
+    llvmlite.binding.add_symbol(symbol, compiled.address)
+
+    def call(typingctx, *arguments):
+        def by_symbol(context, builder, signature, arguments):
+            c_types = [context.get_value_type(t) for t in signature.args]
+            c_result = context.get_value_type(signature.return_type)
+            if signature.return_type == types.void:
+                c_result = context.get_value_type(types.pyobject)
+            target = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(c_result, c_types), symbol
+            )
+            result = builder.call(target, arguments)
+            void = signature.return_type == types.void
+            return context.get_dummy_value() if void else result
+
+        return signature, by_symbol
+
+    # Numba takes an intrinsic's arguments from its signature: no *arguments there.
+    names = ", ".join(f"argument_{i}" for i in range(len(argument_types)))
+    source = f"def {name}(typingctx, {names}): return call(typingctx, {names})"
+    namespace = {"call": call, "__name__": __name__}
+    exec(source, namespace)
+    # The function must live as long as its address is known.
+    caller = intrinsic(namespace[name])
+    _by_name[symbol] = caller
+    _alive.append(compiled)
+    return caller
+
+
+_alive = []
+
+
+# --- Layouts ---------------------------------------------------------------------------------
+
+
+def _view_as(array, layout):
+    if not isinstance(array, types.Array):
+        return None
+
+    def same_array(context, builder, signature, arguments):
+        context.nrt.incref(builder, signature.args[0], arguments[0])
+        return arguments[0]
+
+    return array.copy(layout=layout, readonly=False)(array), same_array
+
+
+@intrinsic
+def any_layout(typingctx, array):
+    """The array, its strides unknown to the compiler: one kernel serves all layouts."""
+    return _view_as(array, "A")
+
+
+@intrinsic
+def contiguous(typingctx, array):
+    """The array, which the caller knows to be in one piece: only then are loops vectorised."""
+    return _view_as(array, "C")
+
+
+@intrinsic
+def _as_vector(typingctx, array):
+    def vector(context, builder, signature, arguments):
+        source = make_array(signature.args[0])(context, builder, arguments[0])
+        result = make_array(signature.return_type)(context, builder)
+        populate_array(
+            result,
+            data=source.data,
+            shape=[source.nitems],
+            strides=[source.itemsize],
+            itemsize=source.itemsize,
+            meminfo=source.meminfo,
+            parent=source.parent,
+        )
+        value = result._getvalue()
+        context.nrt.incref(builder, signature.return_type, value)
+        return value
+
+    return array.copy(ndim=1, layout="C", readonly=False)(array), vector
+
+
+@numba_njit
+def in_one_piece(array):
+    """Whether the numbers lie in memory one after another, in the order of the indices."""
+    distance = array.itemsize
+    for i in range(array.ndim - 1, -1, -1):
+        if array.shape[i] != 1 and array.strides[i] != distance:
+            return False
+        distance *= array.shape[i]
+    return True
+
+
+@numba_njit
+def flat(array):
+    """The numbers of an array, in order, as a contiguous vector: a view where that can be had."""
+    return _as_vector(array) if in_one_piece(array) else _as_vector(array.copy())

@@ -1,0 +1,250 @@
+"""Graphs compiled with the rewrites and without them compute the same."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytensor.compile.mode import get_default_mode
+from pytensor.scan.op import Scan
+
+from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
+from rbm_sym.rewrites import NAMES
+from rbm_sym.rewrites.elementary import VectorFunction
+from rbm_sym.rewrites.products import SparseProduct
+from rbm_sym.rewrites.sums import MatrixSum
+from rbm_sym.rewrites.transposes import RowsInMemory
+
+PLAIN = get_default_mode().excluding("rbm_sym")
+FLOATS = ["float32", "float64"]
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+by_example = settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def both(inputs, outputs, **options):
+    """The function compiled with the rewrites, and without them."""
+    return (
+        pytensor.function(inputs, outputs, on_unused_input="ignore", **options),
+        pytensor.function(inputs, outputs, on_unused_input="ignore", mode=PLAIN, **options),
+    )
+
+
+def ops_of(function):
+    """All Ops of a compiled function, those inside of scans too."""
+    ops = []
+    for node in function.maker.fgraph.toposort():
+        ops.append(node.op)
+        if isinstance(node.op, Scan):
+            ops += [inner.op for inner in node.op.fgraph.toposort()]
+    return ops
+
+
+def assert_agree(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype and one.shape == other.shape
+        # Relative to the largest: sums of another order cancel otherwise.
+        scale = max(1, np.abs(other).max(initial=0))
+        tolerance = TOLERANCE.get(str(one.dtype), 0)
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
+
+
+LAYOUTS = ["rows", "columns", "padded", "strided", "reversed"]
+
+
+@st.composite
+def matrices(draw, m, n, dtype, layouts=("rows",)):
+    """An m x n matrix of any density, in one of these layouts in memory."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    density = draw(st.sampled_from([0.0, 0.05, 0.13, 0.4, 0.8, 1.0]))
+    numbers = (
+        rng.standard_normal((2 * m, 2 * n)) if draw(st.booleans()) else np.ones((2 * m, 2 * n))
+    )
+    numbers = (numbers * (rng.random(numbers.shape) < density)).astype(dtype)
+    layout = draw(st.sampled_from(layouts))
+    matrix = {
+        "rows": lambda: numbers[:m, :n].copy(),
+        "columns": lambda: np.asfortranarray(numbers[:m, :n]),
+        "padded": lambda: numbers[:m, :n],
+        "strided": lambda: numbers[::2, ::2],
+        "reversed": lambda: numbers[:m, :n][::-1, ::-1],
+    }[layout]()
+    assert matrix.shape == (m, n)
+    return matrix
+
+
+sizes = st.sampled_from([0, 1, 2, 7, 16, 17, 33, 60])
+
+
+@pytest.fixture(scope="module", params=FLOATS)
+def products(request):
+    x, y = (pt.matrix(name, dtype=request.param) for name in "xy")
+    bias = pt.vector("bias", dtype=request.param)
+    functions = both([x, y, bias], [pt.dot(x, y), pt.dot(y.T, x.T), pt.tanh(x).dot(y) + bias])
+    fast, plain = ([op for op in ops_of(f) if isinstance(op, SparseProduct)] for f in functions)
+    assert len(fast) == 3 and not plain
+    return request.param, *functions
+
+
+@by_example
+@given(data=st.data(), m=sizes, k=sizes, n=sizes)
+def test_products(products, data, m, k, n):
+    dtype, fast, plain = products
+    x, y = (data.draw(matrices(*shape, dtype, LAYOUTS)) for shape in ((m, k), (k, n)))
+    bias = np.linspace(-1, 1, n).astype(dtype)
+    assert_agree(fast(x, y, bias), plain(x, y, bias))
+
+
+def test_product_of_unequal_lengths(products):
+    dtype, fast, _ = products
+    with pytest.raises(ValueError, match="columns of the first"):
+        fast(np.ones((2, 3), dtype), np.ones((4, 5), dtype), np.ones(5, dtype))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_elementary_functions_to_the_last_places(dtype):
+    x = pt.vector("x", dtype=dtype)
+    function = pytensor.function([x], [pt.sigmoid(x), pt.softplus(x)])
+    assert sum(isinstance(op, VectorFunction) for op in ops_of(function)) == 2
+    info = np.finfo(dtype)
+    largest = -np.log(float(info.smallest_subnormal))
+    numbers = np.random.default_rng(0).uniform(-largest, largest, 100_000)
+    near_0 = np.random.default_rng(0).normal(size=100_000)
+    special = [0.0, -0.0, 1e-30, -1e-30, largest, -largest, 1e30, -1e30, np.inf, -np.inf]
+    x = np.concatenate([numbers, near_0, special]).astype(dtype)
+    exact = x.astype(np.longdouble)
+    with np.errstate(over="ignore", under="ignore"):
+        t = np.exp(-np.abs(exact))
+        sigmoid = np.where(exact >= 0, 1, t) / (1 + t)
+        softplus = np.maximum(exact, 0) + np.log1p(t)
+    for found, expected in zip(function(x), (sigmoid, softplus), strict=True):
+        finite = np.isfinite(expected)
+        np.testing.assert_array_equal(found[~finite], expected[~finite])
+        distance = np.abs(found[finite] - expected[finite])
+        unit = np.maximum(np.spacing(expected[finite].astype(dtype)), info.smallest_subnormal)
+        assert (distance / unit).max() <= 4
+    assert np.isnan(function(np.array([np.nan], dtype))).all()
+
+
+@pytest.fixture(scope="module", params=FLOATS)
+def sums(request):
+    x = pt.matrix("x", dtype=request.param)
+    column = pt.alloc(pt.constant(np.array([[0.25]], request.param)), x.shape[0], 1)
+    functions = both([x], [x.sum(0), x.sum(1), x.mean(0), pt.dot(x.T, column)])
+    fast, plain = ([op for op in ops_of(f) if isinstance(op, MatrixSum)] for f in functions)
+    assert len(fast) >= 3 and not plain
+    return request.param, *functions
+
+
+@by_example
+@given(data=st.data(), m=sizes.filter(bool), n=sizes)
+def test_sums(sums, data, m, n):
+    dtype, fast, plain = sums
+    x = data.draw(matrices(m, n, dtype))
+    assert_agree(fast(x), plain(x))
+
+
+@pytest.fixture(scope="module", params=FLOATS)
+def columns(request):
+    x, y = (pt.matrix(name, dtype=request.param) for name in "xy")
+    z, i = pt.vector("z", dtype=request.param), pt.lscalar("i")
+    functions = both(
+        [x, y, z, i],
+        [pt.dot(pt.set_subtensor(x[:, i], z), y), pt.dot(pt.set_subtensor(x[:, 1], 2), y),
+         pt.dot(pt.inc_subtensor(x[:, i], z), y), pt.dot(pt.set_subtensor(x[i], 3), y)],
+    )  # fmt: skip
+    names = [str(op) for op in ops_of(functions[0])]
+    assert sum("Set" in name for name in names) == 1, "only the row is still set"
+    return request.param, *functions
+
+
+@by_example
+@given(data=st.data(), m=sizes.filter(bool), k=sizes.filter(lambda k: k > 1), n=sizes)
+def test_one_column_replaced(columns, data, m, k, n):
+    dtype, fast, plain = columns
+    x, y = data.draw(matrices(m, k, dtype)), data.draw(matrices(k, n, dtype))
+    i = data.draw(st.integers(-min(m, k), min(m, k) - 1))
+    z = np.linspace(-1, 1, m).astype(dtype)
+    assert_agree(fast(x, y, z, i), plain(x, y, z, i))
+
+
+@pytest.fixture(scope="module", params=FLOATS)
+def scans(request):
+    dtype = request.param
+    x, W, n_steps = pt.matrix("x", dtype=dtype), pt.matrix("W", dtype=dtype), pt.lscalar("n_steps")
+
+    def step(v):
+        h = pt.tanh(pt.dot(v, W))
+        return [h.sum(), h, pt.tanh(pt.dot(h, W.T))]
+
+    outputs, updates = gibbs_chain(step, x, n_steps)
+    assert not updates
+    total, h, v = outputs
+    functions = both([x, W, n_steps], [total, h[-1], h.shape[1], h[-1, :, 0], v[-1], v[-1].shape])
+    return dtype, *functions
+
+
+@by_example
+@given(data=st.data(), m=sizes.filter(bool), k=sizes.filter(bool), n=sizes.filter(bool))
+def test_scans(scans, data, m, k, n):
+    dtype, fast, plain = scans
+    x, W = data.draw(matrices(m, k, dtype)), data.draw(matrices(k, n, dtype))
+    n_steps = data.draw(st.integers(1, 5))
+    assert_agree(fast(x, W / 8, n_steps), plain(x, W / 8, n_steps))
+
+
+def test_scans_are_rewritten(scans):
+    _, fast, _ = scans
+    (scan,) = (op for op in ops_of(fast) if isinstance(op, Scan))
+    assert scan.info.n_nit_sot == 1, "of three results only the one read at every step is stored"
+    assert scan.info.n_untraced_sit_sot == 2
+    assert any(isinstance(op, RowsInMemory) for op in ops_of(fast))
+
+
+def training_function(mode=None, streams=MRG_RandomStreams, persistent=True, k=2):
+    floatX = pytensor.config.floatX
+    rng = np.random.RandomState(3)
+    rbm = RBM(n_visible=30, n_hidden=20, numpy_rng=rng, theano_rng=streams(5))
+    chain = pytensor.shared(np.zeros((6, 20), floatX)) if persistent else None
+    cost, updates = rbm.get_cost_updates(lr=0.1, persistent=chain, k=k)
+    return pytensor.function([rbm.input], cost, updates=updates, mode=mode), rbm.params, chain
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Costs, parameters and the end of the chain after training with all rewrites, PCD and CD."""
+    with pytensor.config.change_flags(floatX="float64"):
+        return {persistent: train(None, persistent) for persistent in (True, False)}
+
+
+def train(mode, persistent):
+    update, params, chain = training_function(mode, persistent=persistent)
+    batches = (np.random.default_rng(0).random((20, 6, 30)) < 0.2).astype("float64")
+    costs = [update(batch) for batch in batches]
+    return costs, [p.get_value() for p in params], chain.get_value() if persistent else None
+
+
+@pytest.mark.parametrize(
+    ("without", "persistent"),
+    [("rbm_sym", True), ("rbm_sym", False), *((name, True) for name in NAMES)],
+)
+def test_training_is_the_same_without(without, persistent, trained, double):
+    """All draws are equal, and only rounding differs, whichever of the rewrites is left out."""
+    costs, params, chain = trained[persistent]
+    mode = get_default_mode().excluding(without)
+    other_costs, other_params, other_chain = train(mode, persistent)
+    np.testing.assert_allclose(costs, other_costs, rtol=1e-9)
+    for one, other in zip(params, other_params, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-11)
+    np.testing.assert_array_equal(chain, other_chain)
+
+
+@pytest.mark.parametrize("streams", [MRG_RandomStreams, RandomStreams])
+def test_chain_keeps_no_trace(streams, floatX):
+    function, _, _ = training_function(streams=streams, k=5)
+    (scan,) = (op for op in ops_of(function) if isinstance(op, Scan))
+    assert scan.info.n_nit_sot == scan.info.n_sit_sot == 0
