@@ -1,17 +1,26 @@
-"""The tutorial's training as an expert would write it by hand in other libraries.
+"""The tutorial's training by rbm_sym, and as an expert would write it by hand in other libraries.
 
-Each peer is a function
+Each is a function
 
-    peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True) -> update
+    contestant(data, n_hidden, batch_size, k, persistent=True, monitoring=True) -> update
 
 where `data` is a (examples, visible units) float32 array and `update(index)` trains on one
 minibatch, by PCD-k or CD-k with the learning rate of the tutorial, and returns its monitoring
 cost: the stochastic pseudo-likelihood for PCD, the reconstruction cross-entropy for CD, None
-without monitoring. What a peer may do to be fast, it does: float32 throughout, results written in
-place, the whole update in one compiled function.
+without monitoring. What a library offers to be fast, it is asked for: float32 throughout, results
+written in place, the whole update in one compiled function. This file also runs on Theano's
+Python 3.8.
 """
 
-import numpy as np
+import time
+
+# Before all other imports, which belong to the time until the first result.
+BEGAN = time.perf_counter()
+
+import json  # noqa: E402
+import sys  # noqa: E402
+
+import numpy as np  # noqa: E402
 
 LEARNING_RATE = 0.1
 
@@ -23,7 +32,36 @@ def initial_weights(n_visible, n_hidden):
     return weights.astype("float32")
 
 
-def numpy_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
+def rbm_sym_graph(
+    data, n_hidden, batch_size, k, persistent=True, monitoring=True, floatX="float32", without=None
+):
+    """This package, used as in the tutorial; `without` names rewrites to leave out."""
+    import pytensor
+    import pytensor.tensor as pt
+    from pytensor.compile.mode import get_default_mode
+
+    import rbm_sym
+
+    pytensor.config.floatX = floatX
+    rbm = rbm_sym.RBM(
+        n_visible=data.shape[1], n_hidden=n_hidden, numpy_rng=np.random.RandomState(123)
+    )
+    chain = None
+    if persistent:
+        chain = pytensor.shared(np.zeros((batch_size, n_hidden), floatX))
+    cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=k)
+    index = pt.lscalar("index")
+    batch = pytensor.shared(data.astype(floatX))[index * batch_size : (index + 1) * batch_size]
+    return pytensor.function(
+        [index],
+        cost if monitoring else None,
+        updates=updates,
+        givens={rbm.input: batch},
+        mode=get_default_mode().excluding(without) if without else None,
+    )
+
+
+def numpy_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     """NumPy: matrix products into buffers, the sigmoid in place, random float32 of SFC64."""
     n_visible = data.shape[1]
     rng = np.random.Generator(np.random.SFC64(123))
@@ -97,7 +135,7 @@ def numpy_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     return update
 
 
-def torch_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
+def pytorch_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     """PyTorch: addmm and bernoulli_, results into buffers, no autograd."""
     import torch
     from torch.nn.functional import softplus
@@ -154,7 +192,7 @@ def torch_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     return update
 
 
-def jax_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
+def jax_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     """JAX: the whole update in one jit, lax.scan over the steps, threefry random numbers."""
     import jax
     import jax.numpy as jnp
@@ -222,12 +260,13 @@ def jax_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     def update(index):
         nonlocal state
         state, cost = compiled(state, index)
-        return float(cost) if monitoring else jax.block_until_ready(state["hbias"])
+        jax.block_until_ready(state["hbias"])
+        return float(cost) if monitoring else None
 
     return update
 
 
-def sklearn_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
+def scikit_learn(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     """scikit-learn's BernoulliRBM: PCD-1 without monitoring is all that it does."""
     from sklearn.neural_network import BernoulliRBM
 
@@ -242,3 +281,88 @@ def sklearn_peer(data, n_hidden, batch_size, k, persistent=True, monitoring=True
         model.partial_fit(data[index * batch_size : (index + 1) * batch_size])
 
     return update
+
+
+def theano(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
+    """The tutorial's model on Theano, with MRG streams."""
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "reference"))
+    import theano
+    import theano.tensor as T  # noqa: N812 (Theano's usual name)
+    from theano.sandbox.rng_mrg import MRG_RandomStreams
+    from theano_rbm import RBM
+
+    theano.config.floatX = "float32"
+    x, index = T.matrix("x"), T.lscalar("index")
+    rng = np.random.RandomState(123)
+    rbm = RBM(
+        input=x, n_visible=data.shape[1], n_hidden=n_hidden, numpy_rng=rng,
+        theano_rng=MRG_RandomStreams(rng.randint(2**30)),
+    )  # fmt: skip
+    chain = None
+    if persistent:
+        chain = theano.shared(np.zeros((batch_size, n_hidden), "float32"), borrow=True)
+    cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=k)
+    batch = theano.shared(data)[index * batch_size : (index + 1) * batch_size]
+    return theano.function(
+        [index], cost if monitoring else None, updates=updates, givens={x: batch}
+    )
+
+
+CONTESTANTS = {
+    "rbm_sym": rbm_sym_graph,
+    "NumPy": numpy_by_hand,
+    "PyTorch": pytorch_by_hand,
+    "JAX": jax_by_hand,
+    "scikit-learn": scikit_learn,
+    "Theano": theano,
+}
+
+
+def versions(contestant):
+    """The versions of what a contestant computes with."""
+    modules = {
+        "rbm_sym": ("pytensor", "numba", "scipy"), "PyTorch": ("torch",), "JAX": ("jax", "jaxlib"),
+        "scikit-learn": ("sklearn",), "Theano": ("theano",),
+    }.get(contestant, ())  # fmt: skip
+    python = "{}.{}.{}".format(*sys.version_info[:3])
+    found = {"Python": python, "numpy": np.__version__}
+    found.update((name, sys.modules[name].__version__) for name in modules if name in sys.modules)
+    return found
+
+
+def peak_memory():
+    """The largest amount of memory that this process has had, in MiB."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+
+def main():
+    """Answer the driver: a line with the settings first, then numbers of updates to be timed."""
+    settings = json.loads(sys.stdin.readline())
+    contestant, path = settings.pop("contestant"), settings.pop("data")
+    data = np.load(path)
+    n_batches = len(data) // settings["batch_size"]
+    try:
+        update = CONTESTANTS[contestant](data, **settings)
+        update(0)
+    except (ImportError, NotImplementedError) as error:
+        print(json.dumps({"missing": str(error)}), flush=True)
+        return
+    first = time.perf_counter() - BEGAN
+    answer = {"first": first, "versions": versions(contestant), "memory": peak_memory()}
+    print(json.dumps(answer), flush=True)
+    done = 1
+    for line in sys.stdin:
+        n = int(line)
+        began = time.perf_counter()
+        for i in range(done, done + n):
+            update(i % n_batches)
+        seconds = time.perf_counter() - began
+        done += n
+        print(json.dumps({"ms": 1000 * seconds / n, "memory": peak_memory()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

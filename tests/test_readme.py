@@ -31,6 +31,8 @@ def test_files_that_it_links_to_exist():
 
 
 def test_every_module_is_in_the_map():
-    listed = re.findall(r"^\| `(\w+\.py)` \|", README, flags=re.MULTILINE)
-    modules = {path.name for path in (ROOT / "rbm_sym").glob("*.py")} - {"__init__.py"}
-    assert set(listed) == modules
+    listed = re.findall(r"^\| `(\w+(?:\.py|/))` \|", README, flags=re.MULTILINE)
+    package = ROOT / "rbm_sym"
+    modules = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert set(listed) == modules | folders

@@ -1,0 +1,298 @@
+"""Measure the training beside the same training written by hand in other libraries.
+
+Each contestant runs in a process of its own, kept to as many processor cores as it may use
+threads. The processes take turns: a round is a few updates of each, and what is reported are
+medians over the rounds and ratios of these medians. Only what is installed takes part
+(`pip install -e ".[benchmark]"` installs JAX and scikit-learn, and PyTorch with all that its
+package brings); Theano runs in a Python of its own.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from command_line import import_pyplot, make_folder, one_line_errors, whole_number
+
+import rbm_sym
+from rbm_sym.rewrites import NAMES
+
+PROGRAM = "benchmark.py"
+TUTORIAL = {"n_hidden": 500, "batch_size": 20, "k": 15}
+SWEEP = {
+    "batch_size": [1, 5, 20, 100, 500, 2000],
+    "n_hidden": [16, 64, 256, 500, 1024, 4096],
+    "k": [1, 5, 15, 50, 100],
+}
+# From setting to setting of the sweep, an update takes between 0.1 and 10,000 milliseconds.
+SECONDS_A_ROUND = 0.3
+
+
+def main():
+    args = argument_parser().parse_args()
+    with one_line_errors(PROGRAM, ValueError, OSError):
+        folder = make_folder(args.output)
+        data = rbm_sym.load_data(args.dataset)[0][0].get_value(borrow=True).astype("float32")
+    cores = sorted(os.sched_getaffinity(0))
+    args.threads = [n for n in args.threads if n <= len(cores)]
+    results = {"cpu": processor(), "cores": len(cores), "dataset": args.dataset}
+    print(f"{results['cpu']}, {len(cores)} cores; {args.dataset}: {len(data)} pictures")
+
+    with tempfile.TemporaryDirectory() as temporary:
+        contest = Contest(args, Path(temporary), data)
+        results["tutorial"] = {}
+        for n_threads in args.threads:
+            table = contest.run(dict(TUTORIAL), n_threads)
+            results["tutorial"][n_threads] = table
+            print_table(f"PCD-15, batch 20, 500 hidden units, threads: {n_threads}", table)
+        without = dict(TUTORIAL, k=1, monitoring=False)
+        results["pcd1"] = contest.run(without, args.threads[0])
+        print_table(f"PCD-1 without monitoring, threads: {args.threads[0]}", results["pcd1"])
+        if args.without:
+            results["without"] = contest.compare_rewrites(dict(TUTORIAL), args.threads[0])
+            print_table("One rewrite left out", results["without"])
+        if not args.no_limits:
+            results["limits"] = limits(data, results["tutorial"][args.threads[0]]["rbm_sym"]["ms"])
+            print_limits(results["limits"])
+        if args.sweep:
+            results["sweep"] = contest.sweep(args.threads[0])
+            draw_sweep(results["sweep"], folder / "benchmark.png")
+        results["versions"] = contest.versions
+
+    (folder / "benchmark.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(f"... results are in {folder}")
+
+
+def argument_parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--dataset", default="digits", help="as for train_rbm.py")
+    parser.add_argument("--rounds", type=whole_number(1), default=15)
+    parser.add_argument("--updates", type=whole_number(1), default=40, help="of each, in a round")
+    parser.add_argument("--threads", type=whole_number(1), nargs="+", default=[1, 2])
+    parser.add_argument("--theano-python", metavar="PATH", help="a Python that has Theano")
+    parser.add_argument("--sweep", action="store_true", help="over batch size, hidden units and k")
+    parser.add_argument("--without", action="store_true", help="each rewrite left out")
+    parser.add_argument("--no-limits", action="store_true", help="no estimate of what is possible")
+    parser.add_argument("--output", type=Path, default=Path("benchmark"), help="folder")
+    return parser
+
+
+def processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+class Runner:
+    """A contestant in a process of its own, that runs updates when it is told to."""
+
+    def __init__(self, python, settings, n_threads, compiled):
+        threads = str(n_threads)
+        names = ("OPENBLAS", "OMP", "MKL", "NUMEXPR", "NUMBA")
+        environment = dict(os.environ) | {f"{name}_NUM_THREADS": threads for name in names}
+        environment["PYTENSOR_FLAGS"] = f"base_compiledir={compiled}"
+        environment["THEANO_FLAGS"] = f"device=cpu,floatX=float32,base_compiledir={compiled}"
+        cores = sorted(os.sched_getaffinity(0))[:n_threads]
+        peers = Path(__file__).parent / "peers.py"
+        # Libraries that count cores themselves are to find as many as they may use.
+        self.process = subprocess.Popen(
+            ["taskset", "-c", ",".join(map(str, cores)), python, str(peers)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=environment,
+        )  # fmt: skip
+        self.ready = self.ask(json.dumps(settings))
+
+    def ask(self, line):
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        for answer in self.process.stdout:
+            if answer.startswith("{"):
+                return json.loads(answer)
+        return {"missing": "it ended with an error"}
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Contest:
+    """Runs the contestants side by side."""
+
+    def __init__(self, args, temporary, data):
+        self.args = args
+        self.temporary = temporary
+        self.versions = {}
+        self.missing = set()
+        self.pythons = {
+            name: sys.executable for name in ("rbm_sym", "NumPy", "PyTorch", "JAX", "scikit-learn")
+        }
+        if args.theano_python:
+            self.pythons["Theano"] = args.theano_python
+        np.save(temporary / "data.npy", data)
+
+    def run(self, settings, n_threads):
+        """Medians of all contestants that know these settings: name to milliseconds and more."""
+        entries = {name: (name, settings) for name in self.pythons}
+        entries["rbm_sym without rewrites"] = ("rbm_sym", dict(settings, without="rbm_sym"))
+        return self._side_by_side(entries, n_threads)
+
+    def compare_rewrites(self, settings, n_threads):
+        """Medians with all rewrites and with all but one."""
+        entries = {"rbm_sym": ("rbm_sym", settings)}
+        for name in NAMES:
+            entries[f"without {name}"] = ("rbm_sym", dict(settings, without=name))
+        return self._side_by_side(entries, n_threads)
+
+    def sweep(self, n_threads):
+        """{what is varied: {value: medians}}."""
+        results = {}
+        for what, values in SWEEP.items():
+            results[what] = {}
+            for value in values:
+                table = self.run(dict(TUTORIAL, **{what: value}), n_threads)
+                results[what][value] = table
+                times = ", ".join(f"{name} {row['ms']:.3g}" for name, row in table.items())
+                print(f"{what} {value}: ms/update: {times}", flush=True)
+        return results
+
+    def _side_by_side(self, entries, n_threads):
+        runners, rows = {}, {}
+        for name, (contestant, settings) in entries.items():
+            if name in self.missing:
+                continue
+            cache = self.temporary / f"compiled {name}".replace(" ", "_").replace(",", "_")
+            settings = dict(settings, contestant=contestant, data=str(self.temporary / "data.npy"))
+            runner = Runner(self.pythons[contestant], settings, n_threads, cache)
+            if "missing" in runner.ready:
+                if "No module" in runner.ready["missing"]:
+                    self.missing.add(name)
+                    print(f"... without {name}: {runner.ready['missing']}")
+                runner.stop()
+                continue
+            self.versions[contestant] = runner.ready["versions"]
+            rows[name] = {"first": runner.ready["first"], "times": []}
+            runners[name] = runner
+        # So many updates that each round is long enough to be measured, and none takes minutes.
+        updates = {}
+        for name, runner in runners.items():
+            milliseconds = runner.ask(3)["ms"]
+            most = int(1000 * SECONDS_A_ROUND / milliseconds)
+            updates[name] = max(1, min(self.args.updates, most))
+            runner.ask(updates[name])
+        for _ in range(self.args.rounds):
+            for name, runner in runners.items():
+                answer = runner.ask(updates[name])
+                rows[name]["times"].append(answer["ms"])
+                rows[name]["memory"] = answer["memory"]
+        for name, runner in runners.items():
+            runner.stop()
+            rows[name]["ms"] = float(np.median(rows[name].pop("times")))
+            rows[name]["ratio"] = rows[name]["ms"] / rows["rbm_sym"]["ms"]
+        return rows
+
+
+def print_table(title, table):
+    print(f"\n{title}\n")
+    print("| | ms an update | times ours | first result, s | peak memory, MiB |")
+    print("|---|---:|---:|---:|---:|")
+    for name, row in table.items():
+        print(
+            f"| {name} | {row['ms']:.2f} | {row['ratio']:.2f} | {row['first']:.1f} "
+            f"| {row['memory']:.0f} |"
+        )
+    print(flush=True)
+
+
+def limits(data, milliseconds):
+    """What the chain of the tutorial's update cannot avoid, against what the machine can do.
+
+    The sparse products of a chain add one row of weights for each unit that is on. They are
+    counted on a chain of a briefly trained model, and the time they would take is computed at the
+    speed of a plain copy of an array (all their bytes read once) and at that of a dense sgemm.
+    """
+    import pytensor
+    import pytensor.tensor as pt
+
+    pytensor.config.floatX = "float32"
+    batch_size, n_hidden, k = TUTORIAL["batch_size"], TUTORIAL["n_hidden"], TUTORIAL["k"]
+    rbm = rbm_sym.RBM(n_visible=data.shape[1], n_hidden=n_hidden)
+    chain = pytensor.shared(np.zeros((batch_size, n_hidden), "float32"))
+    cost, updates = rbm.get_cost_updates(lr=0.1, persistent=chain, k=k)
+    index = pt.lscalar()
+    batch = pytensor.shared(data)[index * batch_size : (index + 1) * batch_size]
+    train = pytensor.function([index], cost, updates=updates, givens={rbm.input: batch})
+    for i in range(min(500, len(data) // batch_size)):
+        train(i)
+    steps, updates = rbm_sym.gibbs_chain(rbm.gibbs_hvh, chain, k)
+    visible, hidden = pytensor.function([], [steps[2], steps[5]], updates=updates)()
+
+    n_visible = data.shape[1]
+    additions = int(visible.sum()) * n_hidden + int(hidden.sum()) * n_visible
+    source, target = np.ones(2**22, "float32"), np.empty(2**22, "float32")
+    a, b = np.ones((1024, 1024), "float32"), np.ones((1024, 1024), "float32")
+    copied = source.nbytes / best_seconds(lambda: np.copyto(target, source))
+    multiplied = 1024**3 / best_seconds(lambda: a @ b)
+    dense = 2 * k * batch_size * n_visible * n_hidden
+    return {
+        "visible units on": float(visible.mean()),
+        "hidden units on": float(hidden.mean()),
+        "additions an update": additions,
+        "GB/s of a copy": copied / 1e9,
+        "multiplications per second of sgemm, 1e9": multiplied / 1e9,
+        "ms at the speed of a copy": 1000 * 4 * additions / copied,
+        "ms at the speed of sgemm": 1000 * additions / multiplied,
+        "ms of dense products at the speed of sgemm": 1000 * dense / multiplied,
+        "ms measured, whole update": milliseconds,
+    }
+
+
+def best_seconds(action):
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def print_limits(values):
+    print("\nWhat the chain's sparse products cannot avoid\n")
+    print("| | |\n|---|---:|")
+    for name, value in values.items():
+        print(f"| {name} | {value:,.2f} |" if value < 1e6 else f"| {name} | {value:,.0f} |")
+    print(flush=True)
+
+
+def draw_sweep(sweep, path):
+    plt = import_pyplot("benchmark.png")
+    if plt is None:
+        return
+    labels = {"batch_size": "batch size", "n_hidden": "hidden units", "k": "steps of the chain"}
+    figure, axes = plt.subplots(1, len(sweep), figsize=(13, 4), layout="constrained")
+    for panel, (what, tables) in zip(axes, sweep.items(), strict=True):
+        names = dict.fromkeys(name for table in tables.values() for name in table)
+        for name in names:
+            points = [(v, table[name]["ratio"]) for v, table in tables.items() if name in table]
+            panel.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xlabel(labels[what])
+        panel.grid(visible=True, which="both", alpha=0.3)
+    axes[0].set_ylabel("time of an update / ours")
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
