@@ -105,7 +105,9 @@ def contiguous(typingctx, array):
 
 
 @intrinsic
-def _as_vector(typingctx, array):
+def as_vector(typingctx, array):
+    """The memory of an array from its first number on, as a contiguous vector."""
+
     def vector(context, builder, signature, arguments):
         source = make_array(signature.args[0])(context, builder, arguments[0])
         result = make_array(signature.return_type)(context, builder)
@@ -139,4 +141,4 @@ def in_one_piece(array):
 @numba_njit
 def flat(array):
     """The numbers of an array, in order, as a contiguous vector: a view where that can be had."""
-    return _as_vector(array) if in_one_piece(array) else _as_vector(array.copy())
+    return as_vector(array) if in_one_piece(array) else as_vector(array.copy())

@@ -39,10 +39,10 @@ def main():
     with one_line_errors(PROGRAM, ValueError, OSError):
         folder = make_folder(args.output)
         data = rbm_sym.load_data(args.dataset)[0][0].get_value(borrow=True).astype("float32")
-    cores = sorted(os.sched_getaffinity(0))
-    args.threads = [n for n in args.threads if n <= len(cores)]
-    results = {"cpu": processor(), "cores": len(cores), "dataset": args.dataset}
-    print(f"{results['cpu']}, {len(cores)} cores; {args.dataset}: {len(data)} pictures")
+    n_cores = len(available_cores()) or os.cpu_count()
+    args.threads = [n for n in args.threads if n <= n_cores]
+    results = {"cpu": processor(), "cores": n_cores, "dataset": args.dataset}
+    print(f"{results['cpu']}, {n_cores} cores; {args.dataset}: {len(data)} pictures")
 
     with tempfile.TemporaryDirectory() as temporary:
         contest = Contest(args, Path(temporary), data)
@@ -64,6 +64,8 @@ def main():
             results["sweep"] = contest.sweep(args.threads[0])
             draw_sweep(results["sweep"], folder / "benchmark.png")
         results["versions"] = contest.versions
+    for name, found in contest.versions.items():
+        print(f"{name}: " + ", ".join(f"{what} {version}" for what, version in found.items()))
 
     (folder / "benchmark.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"... results are in {folder}")
@@ -93,6 +95,11 @@ def processor():
         return platform.processor() or platform.machine()
 
 
+def available_cores():
+    """The cores that this process may use; an empty list where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 class Runner:
     """A contestant in a process of its own, that runs updates when it is told to."""
 
@@ -102,13 +109,13 @@ class Runner:
         environment = dict(os.environ) | {f"{name}_NUM_THREADS": threads for name in names}
         environment["PYTENSOR_FLAGS"] = f"base_compiledir={compiled}"
         environment["THEANO_FLAGS"] = f"device=cpu,floatX=float32,base_compiledir={compiled}"
-        cores = sorted(os.sched_getaffinity(0))[:n_threads]
-        peers = Path(__file__).parent / "peers.py"
+        cores = available_cores()[:n_threads]
         # Libraries that count cores themselves are to find as many as they may use.
+        keep_to_cores = (lambda: os.sched_setaffinity(0, cores)) if cores else None
         self.process = subprocess.Popen(
-            ["taskset", "-c", ",".join(map(str, cores)), python, str(peers)],
+            [python, str(Path(__file__).parent / "peers.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env=environment,
+            env=environment, preexec_fn=keep_to_cores,
         )  # fmt: skip
         self.ready = self.ask(json.dumps(settings))
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytensor
 import pytest
 from PIL import Image
 
@@ -268,3 +269,22 @@ def test_comparison_refuses_bad_options(folder, small_data, options, message):
     result = compare(folder, *options)
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert re.search(message, result.stderr), result.stderr
+
+
+@pytest.mark.slow
+def test_benchmark_lets_contestants_take_turns(folder, small_data):
+    options = ["--rounds", 2, "--updates", 2, "--threads", 1, "--no-limits"]
+    result = run("benchmark.py", "--dataset", small_data, *options, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "| NumPy |" in result.stdout and "| rbm_sym without rewrites |" in result.stdout
+    found = json.loads((folder / "benchmark" / "benchmark.json").read_text())
+    for table in (found["tutorial"]["1"], found["pcd1"]):
+        assert table["rbm_sym"]["ratio"] == 1
+        assert all(row["ms"] > 0 and row["memory"] > 0 for row in table.values())
+    assert found["versions"]["rbm_sym"]["pytensor"] == pytensor.__version__
+
+
+def test_benchmark_refuses_a_dataset_that_is_not_there(folder):
+    result = run("benchmark.py", "--dataset", "nowhere.npz", cwd=folder)
+    assert result.returncode == 2
+    assert result.stderr.startswith("benchmark.py: error: ") and result.stderr.count("\n") == 1

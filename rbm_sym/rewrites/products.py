@@ -29,10 +29,18 @@ from pytensor.scalar import Add
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Dot
 
-from rbm_sym.kernels import FREE, any_layout, contiguous, flat, in_one_piece, kernel
+from rbm_sym.kernels import (
+    FREE,
+    any_layout,
+    as_vector,
+    contiguous,
+    flat,
+    in_one_piece,
+    kernel,
+)
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 
 # The largest share of nonzero entries of x with which skipping zeros is the faster way: for one
 # row, when BLAS can use each entry of y only once, and for many.
@@ -44,7 +52,7 @@ NARROWEST = 16
 
 
 class SparseProduct(Op):
-    """x y, or x y + bias: matrices (m, k) and (k, n), a vector (n,), of one floating-point dtype.
+    """x y, or x y + bias: matrices (m, k), (k, n), (1, n) or a vector (n,), of one float dtype.
 
     Zeros in x are skipped, also where y is infinite or not a number.
     """
@@ -65,7 +73,11 @@ class SparseProduct(Op):
 
     def pullback(self, inputs, outputs, cotangents):
         (x, y, *bias), (cotangent,) = inputs, cotangents
-        return [Dot()(cotangent, y.T), Dot()(x.T, cotangent), *(cotangent.sum(0) for _ in bias)]
+        return [
+            Dot()(cotangent, y.T),
+            Dot()(x.T, cotangent),
+            *(cotangent.sum(0, keepdims=b.ndim == 2) for b in bias),
+        ]
 
 
 @numba_njit
@@ -78,38 +90,50 @@ def _count_nonzero(numbers):
 
 
 @numba_njit
-def _add_rows(product, i, x, y, selected):
-    """product[i] += Σ_j x[i, j] y[j] over the selected j."""
-    n = y.shape[1]
-    n_in_eights = selected.size - selected.size % 8
-    # Eight at once: the sum is loaded and stored once for eight rows.
-    for s in range(0, n_in_eights, 8):
-        a, b, c, d = selected[s], selected[s + 1], selected[s + 2], selected[s + 3]
-        e, f, g, h = selected[s + 4], selected[s + 5], selected[s + 6], selected[s + 7]
-        x_a, x_b, x_c, x_d = x[i, a], x[i, b], x[i, c], x[i, d]
-        x_e, x_f, x_g, x_h = x[i, e], x[i, f], x[i, g], x[i, h]
-        for q in range(n):
-            product[i, q] += ((x_a * y[a, q] + x_b * y[b, q]) + (x_c * y[c, q] + x_d * y[d, q])) + (
-                (x_e * y[e, q] + x_f * y[f, q]) + (x_g * y[g, q] + x_h * y[h, q])
-            )
-    for s in range(n_in_eights, selected.size):
-        a = selected[s]
-        x_a = x[i, a]
-        for q in range(n):
-            product[i, q] += x_a * y[a, q]
+def _select(row, selected):
+    """Write the positions of nonzero numbers into `selected`; how many there are."""
+    # Written always, counted if nonzero: no branch to predict. Unsigned, like all indices here:
+    # numba need not look for negative ones.
+    n_selected = np.uintp(0)
+    for j in range(np.uintp(row.size)):
+        selected[n_selected] = j
+        n_selected += np.uintp(row[j] != 0)
+    return n_selected
 
 
 @numba_njit
-def _skip_zeros(x, y, product):
-    m, k = x.shape
-    selected = np.empty(k, np.uint32)
-    for i in range(m):
-        # Written always, counted if nonzero: no branch to predict.
-        n_selected = 0
-        for j in range(k):
-            selected[n_selected] = j
-            n_selected += x[i, j] != 0
-        _add_rows(product, i, x, y, selected[:n_selected])
+def _add_rows(total, x, y, distance, selected):
+    """total += Σ_j x[j] y[j] over the selected j; row j of y starts at y[j * distance]."""
+    n, n_selected, s = np.uintp(total.size), np.uintp(selected.size), np.uintp(0)
+    # Eight at once: the sum is loaded and stored once for eight rows.
+    while s + np.uintp(8) <= n_selected:
+        a, b, c, d = selected[s], selected[s + 1], selected[s + 2], selected[s + 3]
+        e, f, g, h = selected[s + 4], selected[s + 5], selected[s + 6], selected[s + 7]
+        x_a, x_b, x_c, x_d, x_e, x_f, x_g, x_h = x[a], x[b], x[c], x[d], x[e], x[f], x[g], x[h]
+        a, b, c, d = a * distance, b * distance, c * distance, d * distance
+        e, f, g, h = e * distance, f * distance, g * distance, h * distance
+        for q in range(n):
+            total[q] += ((x_a * y[a + q] + x_b * y[b + q]) + (x_c * y[c + q] + x_d * y[d + q])) + (
+                (x_e * y[e + q] + x_f * y[f + q]) + (x_g * y[g + q] + x_h * y[h + q])
+            )
+        s += np.uintp(8)
+    while s < n_selected:
+        x_a, a = x[selected[s]], selected[s] * distance
+        for q in range(n):
+            total[q] += x_a * y[a + q]
+        s += np.uintp(1)
+
+
+@numba_njit
+def _skip_zeros(x, y, distance, product):
+    selected = np.empty(x.shape[1], np.uintp)
+    for i in range(x.shape[0]):
+        row = x[i]
+        if x.strides[1] == x.itemsize:
+            n_selected = _select(contiguous(row), selected)
+        else:
+            n_selected = _select(row, selected)
+        _add_rows(product[i], row, y, distance, selected[:n_selected])
 
 
 _AS_IT_IS, _TRANSPOSED = ord("n"), ord("t")
@@ -154,9 +178,9 @@ def _add_with_blas(x, y, product):
 def _add_product(x, y, product):
     """product += x y, the product being contiguous."""
     densest = DENSEST_MATRIX if x.shape[0] > 1 else DENSEST_ROW
-    can_skip = y.shape[1] >= NARROWEST and in_one_piece(y)
+    can_skip = y.shape[1] >= NARROWEST and y.strides[1] == y.itemsize and y.strides[0] > 0
     if can_skip and _count_nonzero(flat(x if in_one_piece(x) else x.T)) <= densest * x.size:
-        _skip_zeros(x, contiguous(y), product)
+        _skip_zeros(x, as_vector(y), np.uintp(y.strides[0] // y.itemsize), product)
     else:
         _add_with_blas(x, y, product)
 
@@ -186,9 +210,10 @@ def numba_sparse_product(op, node, **kwargs):
         if x.shape[1] != y.shape[0] or bias.size != y.shape[1]:
             raise ValueError("dot: the columns of the first matrix must be the rows of the second")
         product = np.empty((x.shape[0], y.shape[1]), dtype)
+        numbers = flat(any_layout(bias))
         for i in range(product.shape[0]):
             for j in range(product.shape[1]):
-                product[i, j] = bias[j]
+                product[i, j] = numbers[j]
         add_product(any_layout(x), any_layout(y), product)
         return product
 
@@ -218,13 +243,11 @@ def sum_of_product_and_bias(fgraph, node):
             and bias.dtype == product.dtype == node.outputs[0].dtype
             and product.type.broadcastable == node.outputs[0].type.broadcastable
         ):
-            return [SparseProduct()(*product.owner.inputs, _as_vector(bias))]
+            if bias.owner is not None and isinstance(bias.owner.op, DimShuffle):
+                (before,) = bias.owner.inputs
+                bias = before if before.type.ndim == 1 else bias
+            return [SparseProduct()(*product.owner.inputs, bias)]
     return False
-
-
-def _as_vector(row):
-    expanded = row.owner is not None and isinstance(row.owner.op, DimShuffle)
-    return row.owner.inputs[0] if expanded and row.owner.inputs[0].ndim == 1 else row[0]
 
 
 # Late: the rewrites before these know Dot.

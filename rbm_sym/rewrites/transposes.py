@@ -29,10 +29,13 @@ from pytensor.tensor.math import Dot
 from rbm_sym.kernels import any_layout, kernel
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 
 # How many rows of left factors must be multiplied with the matrix to make up for the copy.
 ROWS_WORTH_A_COPY = 16
+
+# Bytes that the processor loads at once.
+CACHE_LINE = 64
 
 # Square tiles of this size are turned around in registers.
 TILE = 8
@@ -145,20 +148,28 @@ def numba_rows_in_memory(op, node, **kwargs):
     dtype = node.outputs[0].dtype
     matrix_type = types.Array(numba.from_dtype(np.dtype(dtype)), 2, "A")
     copy_rows = kernel(
-        _copy_rows,
-        f"copy_rows_{dtype}",
-        [matrix_type, matrix_type.copy(layout="C")],
-        version=KERNEL_VERSION,
+        _copy_rows, f"copy_rows_{dtype}", [matrix_type, matrix_type], version=KERNEL_VERSION
     )
+
+    @numba_njit
+    def aligned_rows(m, n):
+        buffer = np.empty(0, dtype)
+        a_line = CACHE_LINE // buffer.itemsize
+        # An odd number of lines a row: with a power of two, the beginnings of all rows would
+        # compete for a few places in the cache.
+        distance = ((n + a_line - 1) // a_line | 1) * a_line
+        buffer = np.empty(m * distance + a_line, dtype)
+        start = (-buffer.ctypes.data % CACHE_LINE) // buffer.itemsize
+        return buffer[start : start + m * distance].reshape((m, distance))[:, :n]
 
     @numba_njit
     def rows_in_memory(matrix, n_rows):
         columns_in_one_piece = matrix.strides[0] == matrix.itemsize
         if n_rows.item() < ROWS_WORTH_A_COPY or not columns_in_one_piece:
             return any_layout(matrix)
-        copy = np.empty(matrix.shape, dtype)
+        copy = any_layout(aligned_rows(matrix.shape[0], matrix.shape[1]))
         copy_rows(any_layout(matrix), copy)
-        return any_layout(copy)
+        return copy
 
     return rows_in_memory, KERNEL_VERSION
 
