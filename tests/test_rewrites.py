@@ -12,7 +12,7 @@ from pytensor.scan.op import Scan
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
 from rbm_sym.rewrites import NAMES
 from rbm_sym.rewrites.elementary import VectorFunction
-from rbm_sym.rewrites.products import SparseProduct
+from rbm_sym.rewrites.products import MatrixPlusProduct, SparseProduct
 from rbm_sym.rewrites.sums import MatrixSum
 from rbm_sym.rewrites.transposes import RowsInMemory
 
@@ -97,6 +97,37 @@ def test_products(products, data, m, k, n):
     x, y = (data.draw(matrices(*shape, dtype, LAYOUTS)) for shape in ((m, k), (k, n)))
     bias = np.linspace(-1, 1, n).astype(dtype)
     assert_agree(fast(x, y, bias), plain(x, y, bias))
+
+
+@pytest.fixture(scope="module", params=FLOATS)
+def matrix_plus_products(request):
+    z, x, y = (pt.matrix(name, dtype=request.param) for name in "zxy")
+    c = pt.scalar("c", dtype=request.param)
+    scaled = c * (pt.dot(x, y) - pt.dot(x * x, 2 * y) / c)
+    functions = both([z, x, y, c], [z - scaled, scaled + c * z, z + pt.dot(x, y) + z.sum()])
+    fast, plain = ([op for op in ops_of(f) if isinstance(op, MatrixPlusProduct)] for f in functions)
+    assert fast and not plain
+    return request.param, *functions
+
+
+@by_example
+@given(data=st.data(), m=sizes, k=sizes, n=sizes)
+def test_matrix_plus_products(matrix_plus_products, data, m, k, n):
+    dtype, fast, plain = matrix_plus_products
+    z, x, y = (data.draw(matrices(*shape, dtype)) for shape in ((m, n), (m, k), (k, n)))
+    before, c = z.copy(), np.asarray(0.3, dtype)
+    assert_agree(fast(z, x, y, c), plain(z, x, y, c))
+    np.testing.assert_array_equal(z, before)
+
+
+def test_weights_are_updated_in_place(floatX):
+    update, (W, _, _), _ = training_function()
+    (op,) = {op for op in ops_of(update) if isinstance(op, MatrixPlusProduct)}
+    assert op.inplace
+    memory, before = W.get_value(borrow=True), W.get_value()
+    update(np.eye(6, 30, dtype=floatX))
+    assert np.shares_memory(memory, W.get_value(borrow=True))
+    assert not np.array_equal(before, W.get_value())
 
 
 def test_product_of_unequal_lengths(products):

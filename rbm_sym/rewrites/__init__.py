@@ -13,6 +13,7 @@ why that is faster:
 | `sums` | `rbm_sym_matrix_sum` | sums over the rows or columns of a matrix |
 | `products` | `rbm_sym_sparse_product` | products of matrices, one of them mostly zeros |
 | `products` | `rbm_sym_sum_of_product_and_bias` | a bias added to such a product |
+| `products` | `rbm_sym_matrix_plus_products` | such products added to a matrix, as in updates |
 | `elementary` | `rbm_sym_vectorised_functions` | sigmoid and softplus |
 
 To do without one of them, or without all:
@@ -31,5 +32,6 @@ NAMES = (
     "rbm_sym_matrix_sum",
     "rbm_sym_sparse_product",
     "rbm_sym_sum_of_product_and_bias",
+    "rbm_sym_matrix_plus_products",
     "rbm_sym_vectorised_functions",
 )

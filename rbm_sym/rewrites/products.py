@@ -19,13 +19,14 @@ gives the density below which skipping pays.
 
 import numba
 import numpy as np
+import pytensor.tensor as pt
 from numba import types
 from pytensor.compile import optdb
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
-from pytensor.scalar import Add
+from pytensor.scalar import Add, Mul, Sub
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Dot
 
@@ -78,6 +79,35 @@ class SparseProduct(Op):
             Dot()(x.T, cotangent),
             *(cotangent.sum(0, keepdims=b.ndim == 2) for b in bias),
         ]
+
+
+class MatrixPlusProduct(Op):
+    """z + x y: matrices (m, n), (m, k) and (k, n) of one floating-point dtype.
+
+    `inplace` lets the sum take the memory of z; a rewrite sets it after the graph is built.
+    """
+
+    __props__ = ("inplace",)
+
+    def __init__(self, inplace=False):
+        self.inplace = inplace
+        if inplace:
+            self.destroy_map = {0: [0]}
+
+    def make_node(self, z, x, y):
+        return Apply(self, [z, x, y], [z.type()])
+
+    def perform(self, node, inputs, output_storage):
+        z, x, y = inputs
+        output_storage[0][0] = z + np.dot(x, y)
+
+    def infer_shape(self, *arguments):
+        *_, (z_shape, _, _) = arguments
+        return [z_shape]
+
+    def pullback(self, inputs, outputs, cotangents):
+        (_, x, y), (cotangent,) = inputs, cotangents
+        return [cotangent, Dot()(cotangent, y.T), Dot()(x.T, cotangent)]
 
 
 @numba_njit
@@ -185,17 +215,38 @@ def _add_product(x, y, product):
         _add_with_blas(x, y, product)
 
 
-@register_funcify_default_op_cache_key(SparseProduct)
-def numba_sparse_product(op, node, **kwargs):
-    dtype = node.outputs[0].dtype
+def _compiled_add_product(dtype):
     matrix = types.Array(numba.from_dtype(np.dtype(dtype)), 2, "A")
-    add_product = kernel(
+    return kernel(
         _add_product,
         f"add_product_{dtype}",
         [matrix, matrix, matrix.copy(layout="C")],
         version=KERNEL_VERSION,
         fastmath=FREE,
     )
+
+
+@register_funcify_default_op_cache_key(MatrixPlusProduct)
+def numba_matrix_plus_product(op, node, **kwargs):
+    add_product = _compiled_add_product(node.outputs[0].dtype)
+    inplace = op.inplace
+
+    @numba_njit
+    def matrix_plus_product(z, x, y):
+        if x.shape[1] != y.shape[0] or z.shape != (x.shape[0], y.shape[1]):
+            raise ValueError("dot: the columns of the first matrix must be the rows of the second")
+        keep = inplace and in_one_piece(z)
+        total = contiguous(z) if keep else contiguous(z.copy())
+        add_product(any_layout(x), any_layout(y), total)
+        return total
+
+    return matrix_plus_product, KERNEL_VERSION
+
+
+@register_funcify_default_op_cache_key(SparseProduct)
+def numba_sparse_product(op, node, **kwargs):
+    dtype = node.outputs[0].dtype
+    add_product = _compiled_add_product(dtype)
 
     @numba_njit
     def product(x, y):
@@ -250,6 +301,66 @@ def sum_of_product_and_bias(fgraph, node):
     return False
 
 
+@node_rewriter([Elemwise])
+def matrix_plus_products(fgraph, node):
+    """z + Σ c x y, the c being scalars: the update of the weights by a gradient."""
+    if not isinstance(node.op.scalar_op, Add | Sub) or node.outputs[0].type.ndim != 2:
+        return False
+    terms = _terms(fgraph, node.outputs[0], outermost=True)
+    products = [term for term in terms if _is_product(term[0])]
+    others = [term for term in terms if not _is_product(term[0])]
+    if not products or len(others) != 1:
+        return False
+    total = _scaled(*others[0])
+    if not all(total.type.is_super(product.type) for product, _ in products):
+        return False
+    for product, factors in products:
+        x, y = product.owner.inputs
+        total = MatrixPlusProduct()(total, x, _scaled(y, factors))
+    return [total]
+
+
+def _is_product(variable):
+    owner = variable.owner
+    return owner is not None and isinstance(owner.op, SparseProduct) and len(owner.inputs) == 2
+
+
+def _terms(fgraph, variable, factors=(), outermost=False):
+    """A sum as a list of pairs: a matrix, and the scalar factors that it has."""
+    owner = variable.owner
+    unshared = outermost or len(fgraph.clients.get(variable, ())) == 1
+    if owner is None or not unshared or not isinstance(owner.op, Elemwise):
+        return [(variable, factors)]
+    scalar_op, inputs = owner.op.scalar_op, owner.inputs
+    if isinstance(scalar_op, Add):
+        return [term for x in inputs for term in _terms(fgraph, x, factors)]
+    if isinstance(scalar_op, Sub):
+        minus_one = pt.constant(-1, dtype=variable.dtype)[None, None]
+        first, second = inputs
+        return [
+            *_terms(fgraph, first, factors), *_terms(fgraph, second, (*factors, minus_one))
+        ]  # fmt: skip
+    if isinstance(scalar_op, Mul):
+        scalars = [x for x in inputs if all(x.type.broadcastable)]
+        matrices = [x for x in inputs if not all(x.type.broadcastable)]
+        if len(matrices) == 1:
+            return _terms(fgraph, matrices[0], (*factors, *scalars))
+    return [(variable, factors)]
+
+
+def _scaled(matrix, factors):
+    for factor in factors:
+        matrix = matrix * factor
+    return matrix
+
+
+@node_rewriter([MatrixPlusProduct], inplace=True)
+def matrix_plus_product_in_place(fgraph, node):
+    if node.op.inplace:
+        return False
+    return [MatrixPlusProduct(inplace=True)(*node.inputs)]
+
+
 # Late: the rewrites before these know Dot.
 optdb.register(
     "rbm_sym_sparse_product", dfs_rewriter(sparse_product), "numba", "rbm_sym", position=47
@@ -257,4 +368,14 @@ optdb.register(
 optdb.register(
     "rbm_sym_sum_of_product_and_bias",
     dfs_rewriter(sum_of_product_and_bias), "numba", "rbm_sym", position=47.1,
+)  # fmt: skip
+optdb.register(
+    "rbm_sym_matrix_plus_products",
+    dfs_rewriter(matrix_plus_products), "numba", "rbm_sym", position=47.2,
+)  # fmt: skip
+# Beside PyTensor's own rewrites of the kind, after all that build new graphs.
+optdb.register(
+    "rbm_sym_matrix_plus_product_in_place",
+    dfs_rewriter(matrix_plus_product_in_place, ignore_newtrees=True),
+    "numba", "rbm_sym", "inplace", position=50.9,
 )  # fmt: skip
