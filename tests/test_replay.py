@@ -75,13 +75,14 @@ def test_other_settings_and_samples(name, pictures):
 
 
 @pytest.mark.slow
-def test_in_float32_the_run_parts_where_theano_parts_from_itself(pictures):
+def test_in_float32_the_run_follows_about_as_far_as_theano_itself(pictures):
     there = RUNS["tutorial_pcd15_mrg_float32"]
     here, _ = replay(there["settings"], pictures)
     ours = first_above(0.1, cost_differences(here["costs"], there["costs"]))
     other = load_runs(REFERENCE / "rounding_skylakex.npz")["tutorial_pcd15_mrg_float32"]
     theanos = first_above(0.1, cost_differences(other["costs"], there["costs"]))
-    assert abs(ours - theanos) <= 5
+    # Rounding decides where: an update compares 385,000 probabilities with random numbers.
+    assert ours >= theanos - 5
     (first, *_) = snapshots(here, there)
     assert first[0] == 10 and first[1] < 1e-4 and first[2] == 1
 

@@ -41,7 +41,7 @@ from rbm_sym.kernels import (
 )
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 2
+KERNEL_VERSION = 3
 
 # The largest share of nonzero entries of x with which skipping zeros is the faster way: for one
 # row, when BLAS can use each entry of y only once, and for many.
@@ -157,13 +157,21 @@ def _add_rows(total, x, y, distance, selected):
 @numba_njit
 def _skip_zeros(x, y, distance, product):
     selected = np.empty(x.shape[1], np.uintp)
+    total = np.empty(product.shape[1], product.dtype)
     for i in range(x.shape[0]):
         row = x[i]
         if x.strides[1] == x.itemsize:
             n_selected = _select(contiguous(row), selected)
         else:
             n_selected = _select(row, selected)
-        _add_rows(product[i], row, y, distance, selected[:n_selected])
+        if n_selected == 0:
+            continue
+        # Summed up by itself and added at once: weights are much larger than their updates, and
+        # to add term after term would round each at the size of the weight.
+        total[:] = 0
+        _add_rows(total, row, y, distance, selected[:n_selected])
+        for j in range(total.size):
+            product[i, j] += total[j]
 
 
 _AS_IT_IS, _TRANSPOSED = ord("n"), ord("t")
