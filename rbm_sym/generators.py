@@ -19,15 +19,20 @@ from types import FunctionType
 import numba
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.compile import optdb
 from pytensor.gradient import grad_undefined
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import integer_dtypes
 
-from rbm_sym.kernels import any_layout, contiguous, flat, in_one_piece, kernel
+from rbm_sym.kernels import (
+    any_layout,
+    array_type,
+    flat,
+    kernel,
+    register_in_place,
+    to_overwrite,
+)
 
 # A kernel's number is part of the key under which numba keeps its machine code on disk:
 # raise it whenever a kernel changes, or old code goes on being used.
@@ -609,24 +614,20 @@ def _sample(state, p, sample, uniform, norm):
 def _numba_bernoulli(op, node, fill, success):
     inplace, dtype, precision = op.inplace, np.dtype(op.dtype), np.dtype(op.precision)
     norm = _norm(op.precision)
-    state_type = numba.types.Array(
-        numba.from_dtype(np.dtype(op.state_type.dtype)), op.state_type.ndim, "C"
-    )
     p_dtype = node.inputs[1].dtype
-    vectors = [numba.types.Array(numba.from_dtype(np.dtype(d)), 1, "C") for d in (p_dtype, dtype)]
     take_sample = kernel(
         # A kernel finds what it calls among its globals.
         FunctionType(_sample.__code__, globals() | {"fill": fill, "success": success}),
         f"{type(op).__name__}_{precision}_{p_dtype}_{dtype}",
-        [state_type, *vectors, numba.types.Array(numba.from_dtype(precision), 1, "C"),
+        [array_type(op.state_type.dtype, op.state_type.ndim, "C"),
+         *(array_type(vector, 1, "C") for vector in (p_dtype, dtype, precision)),
          numba.from_dtype(precision)],
         version=KERNEL_VERSION,
     )  # fmt: skip
 
     @numba_njit(fastmath=False)
     def draw(state, p):
-        keep = inplace and in_one_piece(state)
-        new_state = contiguous(state) if keep else contiguous(state.copy())
+        new_state = to_overwrite(state, inplace)
         sample = np.empty(p.shape, dtype)
         uniform = np.empty(min(UNIFORM_AT_ONCE, p.size), precision)
         take_sample(new_state, flat(any_layout(p)), flat(sample), uniform, norm)
@@ -650,20 +651,5 @@ def numba_arithmetic(op, **kwargs):
     return numba_njit(fastmath=floating_point(op))(op.kernel), KERNEL_VERSION
 
 
-@node_rewriter([Draw], inplace=True)
-def draw_in_place(fgraph, node):
-    """Overwrite the state instead of copying it: an MRG state is larger than what it draws."""
-    if node.op.inplace:
-        return False
-    properties = node.op._props_dict() | {"inplace": True}
-    return type(node.op)(**properties).make_node(*node.inputs).outputs
-
-
-# Beside PyTensor's own rewrite for its random variables, after all that build new graphs.
-optdb.register(
-    "rbm_sym_draw_in_place",
-    dfs_rewriter(draw_in_place, ignore_newtrees=True),
-    "fast_run",
-    "inplace",
-    position=50.9,
-)
+# An MRG state is larger than what is drawn from it: better overwritten than copied.
+register_in_place("rbm_sym_draw_in_place", Draw)

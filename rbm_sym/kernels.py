@@ -10,11 +10,14 @@ Machine code is kept on disk in PyTensor's own cache, under a key that is the ca
 
 import llvmlite.binding
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
+from pytensor.compile import optdb
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
 from pytensor.link.numba.dispatch.basic import numba_njit
 
@@ -22,60 +25,56 @@ from pytensor.link.numba.dispatch.basic import numba_njit
 # bit: sums in another order, products that are added before they are rounded.
 FREE = frozenset({"arcp", "contract", "afn", "nsz", "reassoc"})
 
-_by_name = {}
+# What Ops with kernels are written for.
+FLOATS = ("float32", "float64")
+
+# Symbol to what calls it, and to the compiled function, which must live as long as its address
+# is known.
+_callers, _compiled = {}, {}
 
 
-def kernel(function, name, argument_types, result_type=types.void, version=0, fastmath=False):
+def array_type(dtype, ndim, layout):
+    """Numba's type of an array: `layout` "C" if it lies in one piece, "A" if that is not known."""
+    return types.Array(numba.from_dtype(np.dtype(dtype)), ndim, layout)
+
+
+def kernel(function, name, argument_types, version, fastmath=False):
     """Compile `function` once and return what numba code can call in its place.
 
     Parameters
     ----------
-    function : Python function that numba can compile and that raises nothing. What it needs, it
-        finds among its globals: what a closure holds would keep it from being cached.
+    function : Python function that numba can compile, that returns and raises nothing. What it
+        needs, it finds among its globals: what a closure holds would keep it from being cached.
     name : str, unique to the function and its types
     argument_types : sequence of numba types. Arrays are passed as `any_layout` or `contiguous`
         returns them; the caller keeps them alive.
-    result_type : numba type
     version : int, to be raised whenever the function or what it calls changes
     fastmath : False, or a set of LLVM's floating-point flags
     """
     symbol = f"rbm_sym_{name}_{version}"
-    if symbol in _by_name:
-        return _by_name[symbol]
-    signature = result_type(*argument_types)
+    if symbol in _callers:
+        return _callers[symbol]
+    signature = types.void(*argument_types)
     CACHED_SRC_FUNCTIONS[function] = symbol
     options = {"fastmath": set(fastmath) if fastmath else False, "error_model": "numpy"}
-    compiled = numba.cfunc(signature, cache=True, **options)(function)
-    llvmlite.binding.add_symbol(symbol, compiled.address)
+    _compiled[symbol] = numba.cfunc(signature, cache=True, **options)(function)
+    llvmlite.binding.add_symbol(symbol, _compiled[symbol].address)
 
-    def call(typingctx, *arguments):
-        def by_symbol(context, builder, signature, arguments):
-            c_types = [context.get_value_type(t) for t in signature.args]
-            c_result = context.get_value_type(signature.return_type)
-            if signature.return_type == types.void:
-                c_result = context.get_value_type(types.pyobject)
-            target = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(c_result, c_types), symbol
-            )
-            result = builder.call(target, arguments)
-            void = signature.return_type == types.void
-            return context.get_dummy_value() if void else result
-
-        return signature, by_symbol
+    def by_symbol(context, builder, signature, arguments):
+        c_types = [context.get_value_type(t) for t in signature.args]
+        # To numba, a function that returns nothing returns a pointer.
+        c_signature = ir.FunctionType(context.get_value_type(types.none), c_types)
+        target = cgutils.get_or_insert_function(builder.module, c_signature, symbol)
+        builder.call(target, arguments)
+        return context.get_dummy_value()
 
     # Numba takes an intrinsic's arguments from its signature: no *arguments there.
     names = ", ".join(f"argument_{i}" for i in range(len(argument_types)))
-    source = f"def {name}(typingctx, {names}): return call(typingctx, {names})"
-    namespace = {"call": call, "__name__": __name__}
+    source = f"def {name}(typingctx, {names}): return signature, by_symbol"
+    namespace = {"signature": signature, "by_symbol": by_symbol, "__name__": __name__}
     exec(source, namespace)
-    # The function must live as long as its address is known.
-    caller = intrinsic(namespace[name])
-    _by_name[symbol] = caller
-    _alive.append(compiled)
-    return caller
-
-
-_alive = []
+    _callers[symbol] = intrinsic(namespace[name])
+    return _callers[symbol]
 
 
 # --- Layouts ---------------------------------------------------------------------------------
@@ -142,3 +141,31 @@ def in_one_piece(array):
 def flat(array):
     """The numbers of an array, in order, as a contiguous vector: a view where that can be had."""
     return as_vector(array) if in_one_piece(array) else as_vector(array.copy())
+
+
+@numba_njit
+def to_overwrite(array, inplace):
+    """The array, in one piece: itself if it may be overwritten and is, a copy otherwise."""
+    return contiguous(array) if inplace and in_one_piece(array) else contiguous(array.copy())
+
+
+# --- In place --------------------------------------------------------------------------------
+
+
+def register_in_place(name, op_type):
+    """Let Ops of a class overwrite their first input wherever nothing else reads it afterwards.
+
+    Their property `inplace` says whether they do. A rewrite sets it after all those that build
+    graphs, beside PyTensor's own of the kind: an Op that destroys its input may not stand in the
+    inner graph that scan is given.
+    """
+
+    @node_rewriter([op_type], inplace=True)
+    def in_place(fgraph, node):
+        if node.op.inplace:
+            return False
+        properties = node.op._props_dict() | {"inplace": True}
+        return type(node.op)(**properties).make_node(*node.inputs).outputs
+
+    rewriter = dfs_rewriter(in_place, ignore_newtrees=True)
+    optdb.register(name, rewriter, "fast_run", "inplace", position=50.9)

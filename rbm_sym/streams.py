@@ -46,6 +46,7 @@ from rbm_sym.generators import (
     mersenne_twister_state,
     parallel_streams,
 )
+from rbm_sym.kernels import FLOATS
 
 
 class StreamState(TensorSharedVariable):
@@ -289,8 +290,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         """
         _check_size(size)
         low, high, dtype = _as_floats(low, high, dtype)
-        if dtype not in ("float32", "float64"):
-            raise TypeError(f"dtype: MRG31k3p draws float32 or float64, not {dtype}")
+        _check_precision(dtype)
         shape = _shape(size, ndim)
         n_streams = _number_of_streams(size) if nstreams is None else nstreams
         u = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), _product(shape))
@@ -335,6 +335,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         _check_size(size)
         p = _in_shape(pt.as_tensor_variable(p), size, ndim)
         n_streams = _number_of_streams(size) if nstreams is None else nstreams
+        _check_precision(pytensor.config.floatX)
         op = MRG31k3pBernoulli(str(np.dtype(dtype)), precision=pytensor.config.floatX)
         return self._draw(op, self._next_state(n_streams), undefined_grad(p))
 
@@ -366,6 +367,11 @@ def _mrg_seed(seed):
 def _check_size(size):
     if not isinstance(size, tuple) and not (isinstance(size, Variable) and size.ndim == 1):
         raise TypeError(f"size: a tuple or an integer vector is needed, not {size!r}")
+
+
+def _check_precision(dtype):
+    if dtype not in FLOATS:
+        raise TypeError(f"dtype: MRG31k3p draws float32 or float64, not {dtype}")
 
 
 def _number_of_streams(size):
@@ -406,11 +412,12 @@ def _shape(size, ndim, *parameters):
 
 def _in_shape(p, size, ndim, *parameters):
     """The tensor `p` broadcast to the shape of a draw."""
+    shape = _shape(size, ndim, *parameters)
     shape_of = getattr(size, "owner", None)
     if shape_of is not None and isinstance(shape_of.op, Shape) and shape_of.inputs[0] is p:
         # size=p.shape, as in the tutorial: nothing to do, and nothing to check at every draw.
         return p
-    return pt.broadcast_to(p, _shape(size, ndim, *parameters))
+    return pt.broadcast_to(p, shape)
 
 
 def _length(length):

@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytensor
 from command_line import import_pyplot, make_folder, one_line_errors, whole_number
+from peers import rbm_sym_training
 
 import rbm_sym
 from rbm_sym.rewrites import NAMES
@@ -48,14 +50,14 @@ def main():
         contest = Contest(args, Path(temporary), data)
         results["tutorial"] = {}
         for n_threads in args.threads:
-            table = contest.run(dict(TUTORIAL), n_threads)
+            table = contest.run(TUTORIAL, n_threads)
             results["tutorial"][n_threads] = table
             print_table(f"PCD-15, batch 20, 500 hidden units, threads: {n_threads}", table)
         without = dict(TUTORIAL, k=1, monitoring=False)
         results["pcd1"] = contest.run(without, args.threads[0])
         print_table(f"PCD-1 without monitoring, threads: {args.threads[0]}", results["pcd1"])
         if args.without:
-            results["without"] = contest.compare_rewrites(dict(TUTORIAL), args.threads[0])
+            results["without"] = contest.compare_rewrites(TUTORIAL, args.threads[0])
             print_table("One rewrite left out", results["without"])
         if not args.no_limits:
             results["limits"] = limits(data, results["tutorial"][args.threads[0]]["rbm_sym"]["ms"])
@@ -177,7 +179,7 @@ class Contest:
         for name, (contestant, settings) in entries.items():
             if name in self.missing:
                 continue
-            cache = self.temporary / f"compiled {name}".replace(" ", "_").replace(",", "_")
+            cache = self.temporary / f"compiled {name}".replace(" ", "_")
             settings = dict(settings, contestant=contestant, data=str(self.temporary / "data.npy"))
             runner = Runner(self.pythons[contestant], settings, n_threads, cache)
             if "missing" in runner.ready:
@@ -227,19 +229,10 @@ def limits(data, milliseconds):
     counted on a chain of a briefly trained model, and the time they would take is computed at the
     speed of a plain copy of an array (all their bytes read once) and at that of a dense sgemm.
     """
-    import pytensor
-    import pytensor.tensor as pt
-
-    pytensor.config.floatX = "float32"
     batch_size, n_hidden, k = TUTORIAL["batch_size"], TUTORIAL["n_hidden"], TUTORIAL["k"]
-    rbm = rbm_sym.RBM(n_visible=data.shape[1], n_hidden=n_hidden)
-    chain = pytensor.shared(np.zeros((batch_size, n_hidden), "float32"))
-    cost, updates = rbm.get_cost_updates(lr=0.1, persistent=chain, k=k)
-    index = pt.lscalar()
-    batch = pytensor.shared(data)[index * batch_size : (index + 1) * batch_size]
-    train = pytensor.function([index], cost, updates=updates, givens={rbm.input: batch})
+    update, rbm, chain = rbm_sym_training(data, **TUTORIAL)
     for i in range(min(500, len(data) // batch_size)):
-        train(i)
+        update(i)
     steps, updates = rbm_sym.gibbs_chain(rbm.gibbs_hvh, chain, k)
     visible, hidden = pytensor.function([], [steps[2], steps[5]], updates=updates)()
 

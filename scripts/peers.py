@@ -32,33 +32,38 @@ def initial_weights(n_visible, n_hidden):
     return weights.astype("float32")
 
 
-def rbm_sym_graph(
-    data, n_hidden, batch_size, k, persistent=True, monitoring=True, floatX="float32", without=None
-):
-    """This package, used as in the tutorial; `without` names rewrites to leave out."""
+def rbm_sym_graph(*arguments, **options):
+    """This package, used as in the tutorial."""
+    update, _, _ = rbm_sym_training(*arguments, **options)
+    return update
+
+
+def rbm_sym_training(data, n_hidden, batch_size, k, persistent=True, monitoring=True, without=None):
+    """Its update, the RBM and the persistent chain; `without` names rewrites to leave out."""
     import pytensor
     import pytensor.tensor as pt
     from pytensor.compile.mode import get_default_mode
 
     import rbm_sym
 
-    pytensor.config.floatX = floatX
+    pytensor.config.floatX = "float32"
     rbm = rbm_sym.RBM(
         n_visible=data.shape[1], n_hidden=n_hidden, numpy_rng=np.random.RandomState(123)
     )
     chain = None
     if persistent:
-        chain = pytensor.shared(np.zeros((batch_size, n_hidden), floatX))
+        chain = pytensor.shared(np.zeros((batch_size, n_hidden), "float32"))
     cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=k)
     index = pt.lscalar("index")
-    batch = pytensor.shared(data.astype(floatX))[index * batch_size : (index + 1) * batch_size]
-    return pytensor.function(
+    batch = pytensor.shared(data)[index * batch_size : (index + 1) * batch_size]
+    update = pytensor.function(
         [index],
         cost if monitoring else None,
         updates=updates,
         givens={rbm.input: batch},
         mode=get_default_mode().excluding(without) if without else None,
     )
+    return update, rbm, chain
 
 
 def numpy_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True):

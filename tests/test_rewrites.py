@@ -4,7 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytensor.compile.mode import get_default_mode
 from pytensor.scan.op import Scan
@@ -20,17 +20,12 @@ PLAIN = get_default_mode().excluding("rbm_sym")
 FLOATS = ["float32", "float64"]
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
-by_example = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+by_example = settings(deadline=None, max_examples=100)
 
 
-def both(inputs, outputs, **options):
+def both(inputs, outputs):
     """The function compiled with the rewrites, and without them."""
-    return (
-        pytensor.function(inputs, outputs, on_unused_input="ignore", **options),
-        pytensor.function(inputs, outputs, on_unused_input="ignore", mode=PLAIN, **options),
-    )
+    return pytensor.function(inputs, outputs), pytensor.function(inputs, outputs, mode=PLAIN)
 
 
 def ops_of(function):

@@ -14,21 +14,19 @@ last place, down to the smallest numbers.
 
 import math
 
-import numba
 import numpy as np
-from numba import types
 from pytensor.compile import optdb
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
+from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.scalar.math import Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
 
-from rbm_sym.kernels import any_layout, flat, kernel
+from rbm_sym.kernels import FLOATS, any_layout, array_type, flat, kernel
 
-# Part of the key under which numba keeps machine code on disk: raise it when a function changes.
-VERSION = 1
+# Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
+KERNEL_VERSION = 1
 
 
 class VectorFunction(Op):
@@ -82,17 +80,15 @@ def _polynomial(coefficients):
 def _exp_of_negative(dtype):
     """exp(y) for y ≤ 0: 2^n exp(r), where n = round(y / log 2) and |r| ≤ log(2) / 2."""
     number = np.dtype(dtype).type
+    # log 2 in two parts. The upper one has so few bits that its multiples are exact.
     if dtype == "float32":
         bits, mantissa, bias, terms, lowest = np.int32, 23, 127, 8, -104
-        # The upper part of log 2 in few bits: its multiples are exact.
-        log_2 = number(0.693145751953125)
+        log_2, rest_of_log_2 = 0.693145751953125, 1.428606820309417e-06
     else:
         bits, mantissa, bias, terms, lowest = np.int64, 52, 1023, 14, -746
-        log_2 = number(0.6931471803691238)
-    rest_of_log_2 = number(math.log(2) - float(log_2))
-    if dtype == "float64":
-        rest_of_log_2 = number(1.9082149292705877e-10)
-    inverse_log_2, lowest = number(1 / math.log(2)), number(lowest)
+        log_2, rest_of_log_2 = 0.6931471803691238, 1.9082149292705877e-10
+    log_2, rest_of_log_2, lowest = number(log_2), number(rest_of_log_2), number(lowest)
+    inverse_log_2 = number(1 / math.log(2))
     taylor = _polynomial([number(1 / math.factorial(i)) for i in range(terms)])
 
     @_strict
@@ -141,17 +137,12 @@ def _softplus(dtype):
     return softplus
 
 
-@register_funcify_and_cache_key(VectorFunction)
+@register_funcify_default_op_cache_key(VectorFunction)
 def numba_vector_function(op, node, **kwargs):
     dtype = node.outputs[0].dtype
-    vector = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
-    fill = kernel(
-        _loop({"sigmoid": _sigmoid, "softplus": _softplus}[op.function](dtype)),
-        f"{op.function}_{dtype}",
-        [vector, vector],
-        version=VERSION,
-        fastmath={"contract"},
-    )
+    loop = _loop({"sigmoid": _sigmoid, "softplus": _softplus}[op.function](dtype))
+    vector = array_type(dtype, 1, "C")
+    fill = kernel(loop, f"{op.function}_{dtype}", [vector, vector], KERNEL_VERSION, {"contract"})
 
     @numba_njit
     def vector_function(x):
@@ -159,7 +150,7 @@ def numba_vector_function(op, node, **kwargs):
         fill(flat(any_layout(x)), flat(result))
         return result
 
-    return vector_function, f"rbm_sym {op.function} {dtype} {VERSION}"
+    return vector_function, KERNEL_VERSION
 
 
 def _loop(function):
@@ -173,7 +164,7 @@ def _loop(function):
 @node_rewriter([Elemwise])
 def vectorised_functions(fgraph, node):
     function = {Sigmoid: "sigmoid", Softplus: "softplus"}.get(type(node.op.scalar_op))
-    if function is None or node.inputs[0].dtype not in ("float32", "float64"):
+    if function is None or node.inputs[0].dtype not in FLOATS:
         return False
     return [VectorFunction(function)(node.inputs[0])]
 

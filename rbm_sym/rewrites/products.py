@@ -9,15 +9,17 @@ x[i] selects, weighted:
 
     (x y)[i] = Σ_j x[i, j] y[j],    over the j with x[i, j] != 0
 
-Where x is dense, or y does not lie in memory row by row, BLAS computes the product as before. A
-bias that is added to the product is where the sum starts.
+Where x is dense, or y does not lie in memory row by row, BLAS computes the product as before.
+
+Sums of such products with a bias or with a matrix are recognised too. `SparseProduct` adds a bias
+itself; `MatrixPlusProduct` adds the product to a matrix, in place: an update of the weights then
+touches only the rows that have something to learn.
 
 Why it is faster: of the multiplications, seven in eight are left out. BLAS, whose blocks use what
 they have loaded several times over, does one multiplication in less than half the time; that
 gives the density below which skipping pays.
 """
 
-import numba
 import numpy as np
 import pytensor.tensor as pt
 from numba import types
@@ -31,13 +33,17 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Dot
 
 from rbm_sym.kernels import (
+    FLOATS,
     FREE,
     any_layout,
+    array_type,
     as_vector,
     contiguous,
     flat,
     in_one_piece,
     kernel,
+    register_in_place,
+    to_overwrite,
 )
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
@@ -224,14 +230,9 @@ def _add_product(x, y, product):
 
 
 def _compiled_add_product(dtype):
-    matrix = types.Array(numba.from_dtype(np.dtype(dtype)), 2, "A")
-    return kernel(
-        _add_product,
-        f"add_product_{dtype}",
-        [matrix, matrix, matrix.copy(layout="C")],
-        version=KERNEL_VERSION,
-        fastmath=FREE,
-    )
+    matrix = array_type(dtype, 2, "A")
+    argument_types = [matrix, matrix, array_type(dtype, 2, "C")]
+    return kernel(_add_product, f"add_product_{dtype}", argument_types, KERNEL_VERSION, FREE)
 
 
 @register_funcify_default_op_cache_key(MatrixPlusProduct)
@@ -243,8 +244,7 @@ def numba_matrix_plus_product(op, node, **kwargs):
     def matrix_plus_product(z, x, y):
         if x.shape[1] != y.shape[0] or z.shape != (x.shape[0], y.shape[1]):
             raise ValueError("dot: the columns of the first matrix must be the rows of the second")
-        keep = inplace and in_one_piece(z)
-        total = contiguous(z) if keep else contiguous(z.copy())
+        total = to_overwrite(z, inplace)
         add_product(any_layout(x), any_layout(y), total)
         return total
 
@@ -282,7 +282,7 @@ def numba_sparse_product(op, node, **kwargs):
 @node_rewriter([Dot])
 def sparse_product(fgraph, node):
     x, y = node.inputs
-    if x.dtype != y.dtype or x.dtype not in ("float32", "float64"):
+    if x.dtype != y.dtype or x.dtype not in FLOATS:
         return False
     return [SparseProduct()(x, y)]
 
@@ -293,9 +293,7 @@ def sum_of_product_and_bias(fgraph, node):
         return False
     for product, bias in (node.inputs, reversed(node.inputs)):
         if (
-            product.owner is not None
-            and isinstance(product.owner.op, SparseProduct)
-            and len(product.owner.inputs) == 2
+            _is_product(product)
             # Where others use the product too, it is better computed once.
             and len(fgraph.clients[product]) == 1
             and bias.type.broadcastable == (True, False)
@@ -362,13 +360,6 @@ def _scaled(matrix, factors):
     return matrix
 
 
-@node_rewriter([MatrixPlusProduct], inplace=True)
-def matrix_plus_product_in_place(fgraph, node):
-    if node.op.inplace:
-        return False
-    return [MatrixPlusProduct(inplace=True)(*node.inputs)]
-
-
 # Late: the rewrites before these know Dot.
 optdb.register(
     "rbm_sym_sparse_product", dfs_rewriter(sparse_product), "numba", "rbm_sym", position=47
@@ -381,9 +372,4 @@ optdb.register(
     "rbm_sym_matrix_plus_products",
     dfs_rewriter(matrix_plus_products), "numba", "rbm_sym", position=47.2,
 )  # fmt: skip
-# Beside PyTensor's own rewrites of the kind, after all that build new graphs.
-optdb.register(
-    "rbm_sym_matrix_plus_product_in_place",
-    dfs_rewriter(matrix_plus_product_in_place, ignore_newtrees=True),
-    "numba", "rbm_sym", "inplace", position=50.9,
-)  # fmt: skip
+register_in_place("rbm_sym_matrix_plus_product_in_place", MatrixPlusProduct)

@@ -10,9 +10,7 @@ Why it is faster: it walks through the memory in order, and it is compiled in a 
 of PyTensor's general sum, which can add up any axes in any order.
 """
 
-import numba
 import numpy as np
-from numba import types
 from pytensor.compile import optdb
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
@@ -22,12 +20,10 @@ from pytensor.tensor.basic import Alloc
 from pytensor.tensor.math import Dot, Sum
 from pytensor.tensor.type import vector
 
-from rbm_sym.kernels import FREE, any_layout, kernel
+from rbm_sym.kernels import FLOATS, FREE, any_layout, array_type, kernel
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
 KERNEL_VERSION = 1
-
-FLOATS = ("float32", "float64")
 
 
 class MatrixSum(Op):
@@ -75,17 +71,14 @@ def _sum_over_columns(x, total, result):
 
 @register_funcify_default_op_cache_key(MatrixSum)
 def numba_matrix_sum(op, node, **kwargs):
-    dtype, acc_dtype, kept_axis = np.dtype(op.dtype), np.dtype(op.acc_dtype), 1 - op.axis
+    x_dtype, dtype, acc_dtype = node.inputs[0].dtype, np.dtype(op.dtype), np.dtype(op.acc_dtype)
+    kept_axis = 1 - op.axis
     add_up = kernel(
         (_sum_over_rows, _sum_over_columns)[op.axis],
-        f"matrix_sum_{op.axis}_{node.inputs[0].dtype}_{acc_dtype}_{dtype}",
-        [
-            types.Array(numba.from_dtype(np.dtype(node.inputs[0].dtype)), 2, "A"),
-            types.Array(numba.from_dtype(acc_dtype), 1, "C"),
-            types.Array(numba.from_dtype(dtype), 1, "C"),
-        ],
-        version=KERNEL_VERSION,
-        fastmath=FREE,
+        f"matrix_sum_{op.axis}_{x_dtype}_{acc_dtype}_{dtype}",
+        [array_type(x_dtype, 2, "A"), array_type(acc_dtype, 1, "C"), array_type(dtype, 1, "C")],
+        KERNEL_VERSION,
+        FREE,
     )
 
     @numba_njit

@@ -133,7 +133,7 @@ def _shapes_outside(node, inner_inputs, results):
     stacked = [*stacked, *op.outer_sitsot(node.inputs)]
     unstacked = [*op.outer_untraced_sit_sot(node.inputs), *op.outer_non_seqs(node.inputs)]
     input_shapes = [tuple(x.shape)[1:] for x in stacked]
-    input_shapes += [tuple(getattr(x, "shape", ())) if _is_tensor(x) else None for x in unstacked]
+    input_shapes += [tuple(x.shape) if _is_tensor(x) else None for x in unstacked]
     shapes = infer_shape(results, inner_inputs, input_shapes)
     # Lengths that should be equal are compared where the results are computed.
     shapes = [shape and [_without_assertion(length) for length in shape] for shape in shapes]

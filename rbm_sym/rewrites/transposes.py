@@ -10,7 +10,6 @@ Why it is faster: a product that skips zeros adds up rows of the right factor, a
 lie in one piece can be added quickly.
 """
 
-import numba
 import numpy as np
 import pytensor.tensor as pt
 from llvmlite import ir
@@ -26,7 +25,7 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.math import Dot
 
-from rbm_sym.kernels import any_layout, kernel
+from rbm_sym.kernels import FLOATS, any_layout, array_type, kernel
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
 KERNEL_VERSION = 2
@@ -145,16 +144,13 @@ def _copy_rows(matrix, copy):
 
 @register_funcify_default_op_cache_key(RowsInMemory)
 def numba_rows_in_memory(op, node, **kwargs):
-    dtype = node.outputs[0].dtype
-    matrix_type = types.Array(numba.from_dtype(np.dtype(dtype)), 2, "A")
-    copy_rows = kernel(
-        _copy_rows, f"copy_rows_{dtype}", [matrix_type, matrix_type], version=KERNEL_VERSION
-    )
+    dtype = np.dtype(node.outputs[0].dtype)
+    matrix_type = array_type(dtype, 2, "A")
+    copy_rows = kernel(_copy_rows, f"copy_rows_{dtype}", [matrix_type, matrix_type], KERNEL_VERSION)
+    a_line = CACHE_LINE // dtype.itemsize
 
     @numba_njit
     def aligned_rows(m, n):
-        buffer = np.empty(0, dtype)
-        a_line = CACHE_LINE // buffer.itemsize
         # An odd number of lines a row: with a power of two, the beginnings of all rows would
         # compete for a few places in the cache.
         distance = ((n + a_line - 1) // a_line | 1) * a_line
@@ -193,7 +189,7 @@ def _is_transposed(variable):
         variable.owner is not None
         and isinstance(variable.owner.op, DimShuffle)
         and variable.owner.op.new_order == (1, 0)
-        and variable.dtype in ("float32", "float64")
+        and variable.dtype in FLOATS
     )
 
 
