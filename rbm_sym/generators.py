@@ -25,18 +25,11 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.type import integer_dtypes
 
-from rbm_sym.kernels import (
-    any_layout,
-    array_type,
-    flat,
-    kernel,
-    register_in_place,
-    to_overwrite,
-)
+from rbm_sym.kernels import array_type, copied, flat, kernel, packed, register_in_place
 
 # A kernel's number is part of the key under which numba keeps its machine code on disk:
 # raise it whenever a kernel changes, or old code goes on being used.
-KERNEL_VERSION = 3
+KERNEL_VERSION = 5
 
 # The numbers that a Bernoulli sample is compared with are made so many at a time: they never
 # leave the fastest cache.
@@ -600,10 +593,12 @@ def numba_mersenne_twister_binomial(op, **kwargs):
     return draw, KERNEL_VERSION
 
 
-def _sample(state, p, sample, uniform, norm):
-    first = 0
+def _sample(state, p, sample, norm):
+    uniform = np.empty(min(UNIFORM_AT_ONCE, p.size), uniform_dtype)  # noqa: F821 (see below)
+    # Of a type that stays the same: of others, `fill` would be compiled once more.
+    first = np.intp(0)
     while first < p.size:
-        n = fill(state, first, uniform[: p.size - first], norm)  # noqa: F821 (see below)
+        n = fill(state, first, uniform[: p.size - first], norm)  # noqa: F821
         # Parts of their own: an index that numba knows to be positive makes faster loops.
         p_part, sample_part = p[first : first + n], sample[first : first + n]
         for i in range(n):
@@ -612,25 +607,25 @@ def _sample(state, p, sample, uniform, norm):
 
 
 def _numba_bernoulli(op, node, fill, success):
-    inplace, dtype, precision = op.inplace, np.dtype(op.dtype), np.dtype(op.precision)
+    dtype, precision = np.dtype(op.dtype), np.dtype(op.precision)
+    to_overwrite = packed if op.inplace else copied
     norm = _norm(op.precision)
     p_dtype = node.inputs[1].dtype
+    # A kernel finds what it uses among its globals.
+    names = {"fill": fill, "success": success, "uniform_dtype": precision}
     take_sample = kernel(
-        # A kernel finds what it calls among its globals.
-        FunctionType(_sample.__code__, globals() | {"fill": fill, "success": success}),
+        FunctionType(_sample.__code__, globals() | names),
         f"{type(op).__name__}_{precision}_{p_dtype}_{dtype}",
-        [array_type(op.state_type.dtype, op.state_type.ndim, "C"),
-         *(array_type(vector, 1, "C") for vector in (p_dtype, dtype, precision)),
-         numba.from_dtype(precision)],
+        [array_type(op.state_type.dtype, op.state_type.ndim, "C"), array_type(p_dtype, 1, "C"),
+         array_type(dtype, 1, "C"), numba.from_dtype(precision)],
         version=KERNEL_VERSION,
     )  # fmt: skip
 
     @numba_njit(fastmath=False)
     def draw(state, p):
-        new_state = to_overwrite(state, inplace)
+        new_state = to_overwrite(state)
         sample = np.empty(p.shape, dtype)
-        uniform = np.empty(min(UNIFORM_AT_ONCE, p.size), precision)
-        take_sample(new_state, flat(any_layout(p)), flat(sample), uniform, norm)
+        take_sample(new_state, flat(p), flat(sample), norm)
         return new_state, sample
 
     return draw, KERNEL_VERSION

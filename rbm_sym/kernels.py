@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array, populate_array
 from pytensor.compile import optdb
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
@@ -27,6 +27,9 @@ FREE = frozenset({"arcp", "contract", "afn", "nsz", "reassoc"})
 
 # What Ops with kernels are written for.
 FLOATS = ("float32", "float64")
+
+# Bytes that the processor loads at once.
+CACHE_LINE = 64
 
 # Symbol to what calls it, and to the compiled function, which must live as long as its address
 # is known.
@@ -137,16 +140,56 @@ def in_one_piece(array):
     return True
 
 
+def packed(array):
+    """The array, in one piece: itself if it is, otherwise a copy."""
+    raise NotImplementedError("for compiled code only")
+
+
+@overload(packed)
+def _packed(array):
+    # Nothing is compiled for what cannot be.
+    if array.layout == "C":
+        return lambda array: array
+    return lambda array: contiguous(array) if in_one_piece(array) else array.copy()
+
+
+@numba_njit
+def copied(array):
+    """A copy, in one piece."""
+    return array.copy()
+
+
 @numba_njit
 def flat(array):
     """The numbers of an array, in order, as a contiguous vector: a view where that can be had."""
-    return as_vector(array) if in_one_piece(array) else as_vector(array.copy())
+    return as_vector(packed(array))
 
 
-@numba_njit
-def to_overwrite(array, inplace):
-    """The array, in one piece: itself if it may be overwritten and is, a copy otherwise."""
-    return contiguous(array) if inplace and in_one_piece(array) else contiguous(array.copy())
+@intrinsic
+def empty_panels(typingctx, like, n, rows, columns):
+    """An array (n, rows, columns) of numbers as in `like` that begins where a cache line does."""
+    result_type = types.Array(like.dtype, 3, "C")
+
+    def allocate(context, builder, signature, arguments):
+        result = make_array(result_type)(context, builder)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(result.data.type.pointee))
+        strides = [size]
+        for length in reversed(arguments[1:]):
+            strides.insert(0, builder.mul(strides[0], length))
+        n_bytes, *strides = strides
+        alignment = context.get_constant(types.uint32, CACHE_LINE)
+        memory = context.nrt.meminfo_alloc_aligned(builder, size=n_bytes, align=alignment)
+        populate_array(
+            result,
+            data=builder.bitcast(context.nrt.meminfo_data(builder, memory), result.data.type),
+            shape=arguments[1:],
+            strides=strides,
+            itemsize=size,
+            meminfo=memory,
+        )
+        return result._getvalue()
+
+    return result_type(like, types.intp, types.intp, types.intp), allocate
 
 
 # --- In place --------------------------------------------------------------------------------

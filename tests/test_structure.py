@@ -13,6 +13,7 @@ MODULES = [
     "arguments",
     "logistic",
     "kernels",
+    "vectors",
     "generators",
     "streams",
     "rewrites",

@@ -23,10 +23,10 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_defa
 from pytensor.scalar.math import Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
 
-from rbm_sym.kernels import FLOATS, any_layout, array_type, flat, kernel
+from rbm_sym.kernels import FLOATS, array_type, flat, kernel
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 1
+KERNEL_VERSION = 3
 
 
 class VectorFunction(Op):
@@ -147,7 +147,7 @@ def numba_vector_function(op, node, **kwargs):
     @numba_njit
     def vector_function(x):
         result = np.empty(x.shape, dtype)
-        fill(flat(any_layout(x)), flat(result))
+        fill(flat(x), flat(result))
         return result
 
     return vector_function, KERNEL_VERSION

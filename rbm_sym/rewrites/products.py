@@ -20,6 +20,9 @@ they have loaded several times over, does one multiplication in less than half t
 gives the density below which skipping pays.
 """
 
+import functools
+import operator
+
 import numpy as np
 import pytensor.tensor as pt
 from numba import types
@@ -33,56 +36,87 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Dot
 
 from rbm_sym.kernels import (
+    CACHE_LINE,
     FLOATS,
     FREE,
     any_layout,
     array_type,
     as_vector,
     contiguous,
-    flat,
+    copied,
     in_one_piece,
     kernel,
+    packed,
     register_in_place,
-    to_overwrite,
+)
+from rbm_sym.rewrites.numbers import as_number
+from rbm_sym.vectors import (
+    WORD,
+    address,
+    lowest_bit,
+    nonzero_bits,
+    row_adder,
 )
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 3
+KERNEL_VERSION = 8
 
 # The largest share of nonzero entries of x with which skipping zeros is the faster way: for one
 # row, when BLAS can use each entry of y only once, and for many.
 DENSEST_ROW = 0.75
 DENSEST_MATRIX = 0.4
 
-# Rows of y shorter than this are not worth finding.
-NARROWEST = 16
+# Cache lines of numbers that are summed up together: of a panel (see `rewrites.panels`), which is
+# near, and of other rows, where longer stretches are fetched faster.
+PANEL_LINES = 2
+ROW_LINES = 8
+
+# Short rows two at a time: an addition to a sum must wait for the one before it.
+add_short_rows, add_long_rows = row_adder(PANEL_LINES, 2), row_adder(ROW_LINES, 1)
+
+# A matrix of so many bytes stays in a near cache while it is used.
+NEAR = 2**18
+
+# So many rows of a product are computed together where y is near.
+ROWS_TOGETHER = 8
 
 
 class SparseProduct(Op):
-    """x y, or x y + bias: matrices (m, k), (k, n), (1, n) or a vector (n,), of one float dtype.
+    """x y, or x y + bias: matrices (m, k), (k, n), and (1, n) or a vector (n,), of one float dtype.
 
-    Zeros in x are skipped, also where y is infinite or not a number.
+    Zeros in x are skipped, also where y is infinite or not a number. With `panels`, a third input
+    holds the numbers of y once more (see `rewrites.panels`), or none.
     """
 
-    __props__ = ()
+    __props__ = ("panels",)
 
-    def make_node(self, x, y, *bias):
-        return Apply(self, [x, y, *bias], [Dot().make_node(x, y).outputs[0].type()])
+    def __init__(self, panels=False):
+        self.panels = panels
+
+    def make_node(self, x, y, *panels_and_bias):
+        return Apply(self, [x, y, *panels_and_bias], [Dot().make_node(x, y).outputs[0].type()])
+
+    def bias(self, node):
+        """What is added to the product: an empty list or one variable."""
+        return node.inputs[2 + self.panels :]
 
     def perform(self, node, inputs, output_storage):
-        x, y, *bias = inputs
+        x, y, *bias = inputs[:2] + inputs[2 + self.panels :]
         output_storage[0][0] = sum(bias, start=np.dot(x, y))
 
     def infer_shape(self, *arguments):
         # PyTensor 3.0 passes the function graph before the node, later versions do not.
-        *_, (x_shape, y_shape, *_bias_shape) = arguments
+        *_, (x_shape, y_shape, *_others) = arguments
         return [(x_shape[0], y_shape[1])]
 
     def pullback(self, inputs, outputs, cotangents):
-        (x, y, *bias), (cotangent,) = inputs, cotangents
+        (x, y, *others), (cotangent,) = inputs, cotangents
+        panels, bias = others[: self.panels], others[self.panels :]
         return [
             Dot()(cotangent, y.T),
             Dot()(x.T, cotangent),
+            # A copy of y, which has got its gradient.
+            *(p.zeros_like() for p in panels),
             *(cotangent.sum(0, keepdims=b.ndim == 2) for b in bias),
         ]
 
@@ -116,6 +150,9 @@ class MatrixPlusProduct(Op):
         return [cotangent, Dot()(cotangent, y.T), Dot()(x.T, cotangent)]
 
 
+# --- Skipping zeros --------------------------------------------------------------------------
+
+
 @numba_njit
 def _count_nonzero(numbers):
     # 32 bits, like the numbers: LLVM counts a vector at a time.
@@ -126,59 +163,67 @@ def _count_nonzero(numbers):
 
 
 @numba_njit
-def _select(row, selected):
-    """Write the positions of nonzero numbers into `selected`; how many there are."""
-    # Written always, counted if nonzero: no branch to predict. Unsigned, like all indices here:
-    # numba need not look for negative ones.
-    n_selected = np.uintp(0)
-    for j in range(np.uintp(row.size)):
-        selected[n_selected] = j
-        n_selected += np.uintp(row[j] != 0)
-    return n_selected
-
-
-@numba_njit
-def _add_rows(total, x, y, distance, selected):
-    """total += Σ_j x[j] y[j] over the selected j; row j of y starts at y[j * distance]."""
-    n, n_selected, s = np.uintp(total.size), np.uintp(selected.size), np.uintp(0)
-    # Eight at once: the sum is loaded and stored once for eight rows.
-    while s + np.uintp(8) <= n_selected:
-        a, b, c, d = selected[s], selected[s + 1], selected[s + 2], selected[s + 3]
-        e, f, g, h = selected[s + 4], selected[s + 5], selected[s + 6], selected[s + 7]
-        x_a, x_b, x_c, x_d, x_e, x_f, x_g, x_h = x[a], x[b], x[c], x[d], x[e], x[f], x[g], x[h]
-        a, b, c, d = a * distance, b * distance, c * distance, d * distance
-        e, f, g, h = e * distance, f * distance, g * distance, h * distance
-        for q in range(n):
-            total[q] += ((x_a * y[a + q] + x_b * y[b + q]) + (x_c * y[c + q] + x_d * y[d + q])) + (
-                (x_e * y[e + q] + x_f * y[f + q]) + (x_g * y[g + q] + x_h * y[h + q])
-            )
-        s += np.uintp(8)
-    while s < n_selected:
-        x_a, a = x[selected[s]], selected[s] * distance
-        for q in range(n):
-            total[q] += x_a * y[a + q]
-        s += np.uintp(1)
-
-
-@numba_njit
-def _skip_zeros(x, y, distance, product):
-    selected = np.empty(x.shape[1], np.uintp)
-    total = np.empty(product.shape[1], product.dtype)
+def _select(x, positions, weights, ends):
+    """Write down the nonzero numbers row after row: positions, values, and where rows end."""
+    n = np.uintp(0)
+    ends[0] = 0
     for i in range(x.shape[0]):
-        row = x[i]
+        row, compared = x[i], 0
         if x.strides[1] == x.itemsize:
-            n_selected = _select(contiguous(row), selected)
-        else:
-            n_selected = _select(row, selected)
-        if n_selected == 0:
-            continue
-        # Summed up by itself and added at once: weights are much larger than their updates, and
-        # to add term after term would round each at the size of the weight.
-        total[:] = 0
-        _add_rows(total, row, y, distance, selected[:n_selected])
-        for j in range(total.size):
-            product[i, j] += total[j]
+            compared = x.shape[1] - x.shape[1] % WORD
+            for first in range(0, compared, WORD):
+                bits = nonzero_bits(contiguous(row), first)
+                while bits:
+                    j = np.uintp(first) + lowest_bit(bits)
+                    positions[n], weights[n] = j, row[j]
+                    n += np.uintp(1)
+                    bits &= bits - np.uint64(1)
+        # Written always, counted if nonzero: no branch to predict. Unsigned, like all indices
+        # here: numba need not look for negative ones.
+        for j in range(np.uintp(compared), np.uintp(x.shape[1])):
+            positions[n], weights[n] = j, row[j]
+            n += np.uintp(row[j] != 0)
+        ends[i + 1] = n
 
+
+@numba_njit
+def _skip_zeros(x, n_nonzero, y, panels, product):
+    m, n = product.shape
+    # One more, since the last number is written before it is looked at.
+    positions = np.empty(n_nonzero + 1, np.uint32)
+    weights = np.empty(n_nonzero + 1, product.dtype)
+    ends = np.empty(m + 1, np.intp)
+    _select(x, positions, weights, ends)
+
+    # Block by block of columns, whose sums stay in registers. All rows of the
+    # product use the same columns of y before the next, so that these are fetched once; where y
+    # is near anyway, few rows at a time, so that the product stays near.
+    size = product.itemsize
+    short = panels.size or n * size < ROW_LINES * CACHE_LINE
+    n_lines = PANEL_LINES if short else ROW_LINES
+    width = n_lines * CACHE_LINE // size
+    rows_together = ROWS_TOGETHER if y.size * size <= NEAR else m
+    for top in range(0, m, rows_together):
+        for block in range((n + width - 1) // width):
+            # The last columns are done together with some before them, which are skipped then.
+            start = min(block * width, n - width)
+            skip = block * width - start
+            if panels.size:
+                columns, distance = address(panels) + block * panels.strides[0], width
+            else:
+                columns, distance = address(y) + start * size, y.strides[0] // size
+            for i in range(top, min(top + rows_together, m)):
+                total = address(product) + (i * n + start) * size
+                selected = positions, weights, ends[i], ends[i + 1]
+                # Summed up by itself and added at once: weights are much larger than their
+                # updates, and to add term after term would round each at the size of the weight.
+                if n_lines == ROW_LINES:
+                    add_long_rows(total, skip, columns, distance, *selected)
+                else:
+                    add_short_rows(total, skip, columns, distance, *selected)
+
+
+# --- BLAS ------------------------------------------------------------------------------------
 
 _AS_IT_IS, _TRANSPOSED = ord("n"), ord("t")
 
@@ -191,92 +236,121 @@ def _form(matrix):
     """How BLAS sees the matrix, and the distance between its rows or columns; 0 if not at all."""
     rows, columns = matrix.shape
     down, right = matrix.strides[0] // matrix.itemsize, matrix.strides[1] // matrix.itemsize
-    if right == 1 and down >= max(1, columns):
-        return _AS_IT_IS, down
-    if down == 1 and right >= max(1, rows):
-        return _TRANSPOSED, right
+    # What an axis of one number has for a stride means nothing.
+    if (right == 1 or columns <= 1) and (down >= columns or rows <= 1):
+        return _AS_IT_IS, max(down, columns, 1)
+    if (down == 1 or rows <= 1) and (right >= rows or columns <= 1):
+        return _TRANSPOSED, max(right, rows, 1)
     return _AS_IT_IS, 0
-
-
-@numba_njit
-def _readable(matrix):
-    _, distance = _form(matrix)
-    return matrix if distance else any_layout(matrix.copy())
 
 
 @numba_njit
 def _add_with_blas(x, y, product):
     kind = ord("s") if product.itemsize == 4 else ord("d")
     one = np.ones(1, product.dtype)
-    x, y = _readable(x), _readable(y)
     x_form, x_distance = _form(x)
     y_form, y_distance = _form(y)
+    if not y_distance:
+        y = any_layout(y.copy())
+        y_form, y_distance = _form(y)
     n = product.shape[1]
     # BLAS counts by columns, so that it sees all three transposed.
     _gemm(
-        kind, y_form, x_form, n, x.shape[0], x.shape[1], one.ctypes.data, y.ctypes.data, y_distance,
-        x.ctypes.data, x_distance, one.ctypes.data, product.ctypes.data, n,
+        kind, y_form, x_form, n, x.shape[0], x.shape[1], address(one), address(y), y_distance,
+        address(x), x_distance, address(one), address(product), n,
     )  # fmt: skip
 
 
-def _add_product(x, y, product):
-    """product += x y, the product being contiguous."""
+# --- Either ----------------------------------------------------------------------------------
+
+
+def _add_product(x, y, panels, bias, product):
+    """product += x y; before, its rows are set to the bias, if that is not empty."""
+    if bias.size:
+        for i in range(product.shape[0]):
+            for j in range(product.shape[1]):
+                product[i, j] = bias[j]
     densest = DENSEST_MATRIX if x.shape[0] > 1 else DENSEST_ROW
-    can_skip = y.shape[1] >= NARROWEST and y.strides[1] == y.itemsize and y.strides[0] > 0
-    if can_skip and _count_nonzero(flat(x if in_one_piece(x) else x.T)) <= densest * x.size:
-        _skip_zeros(x, as_vector(y), np.uintp(y.strides[0] // y.itemsize), product)
-    else:
-        _add_with_blas(x, y, product)
+    rows_in_one_piece = y.strides[1] == y.itemsize and y.strides[0] > 0
+    wide_enough = product.shape[1] * product.itemsize >= PANEL_LINES * CACHE_LINE
+    x = x if in_one_piece(x) or in_one_piece(x.T) else any_layout(x.copy())
+    if wide_enough and (panels.size or rows_in_one_piece):
+        n_nonzero = _count_nonzero(as_vector(x))
+        if n_nonzero <= densest * x.size:
+            _skip_zeros(x, n_nonzero, y, panels, product)
+            return
+    _add_with_blas(x, y, product)
 
 
 def _compiled_add_product(dtype):
-    matrix = array_type(dtype, 2, "A")
-    argument_types = [matrix, matrix, array_type(dtype, 2, "C")]
-    return kernel(_add_product, f"add_product_{dtype}", argument_types, KERNEL_VERSION, FREE)
+    matrix, vector = array_type(dtype, 2, "A"), array_type(dtype, 1, "A")
+    types = [matrix, matrix, array_type(dtype, 3, "C"), vector, array_type(dtype, 2, "C")]
+    return kernel(_add_product, f"add_product_{dtype}", types, KERNEL_VERSION, FREE)
+
+
+@numba_njit
+def _check_shapes(x, y):
+    if x.shape[1] != y.shape[0]:
+        raise ValueError("dot: the columns of the first matrix must be the rows of the second")
+
+
+@register_funcify_default_op_cache_key(SparseProduct)
+def numba_sparse_product(op, node, **kwargs):
+    dtype = np.dtype(node.outputs[0].dtype)
+    add_product = _compiled_add_product(dtype)
+    is_row = any(bias.type.ndim == 2 for bias in op.bias(node))
+
+    @numba_njit
+    def as_vector(bias):
+        return bias[0] if is_row else bias
+
+    @numba_njit
+    def product_and_bias(x, y, panels, bias):
+        _check_shapes(x, y)
+        if bias.size != y.shape[1]:
+            raise ValueError("dot: one bias is needed for each column of the second matrix")
+        product = np.empty((x.shape[0], y.shape[1]), dtype)
+        add_product(
+            any_layout(x), any_layout(y), contiguous(panels), any_layout(as_vector(bias)), product
+        )
+        return product
+
+    @numba_njit
+    def product(x, y, panels):
+        _check_shapes(x, y)
+        product = np.zeros((x.shape[0], y.shape[1]), dtype)
+        none = any_layout(np.empty(0, dtype))
+        add_product(any_layout(x), any_layout(y), contiguous(panels), none, product)
+        return product
+
+    @numba_njit
+    def without_panels(x, y, *bias):
+        return chosen(x, y, np.empty((0, 0, 0), dtype), *bias)
+
+    chosen = product_and_bias if op.bias(node) else product
+    return chosen if op.panels else without_panels, KERNEL_VERSION
 
 
 @register_funcify_default_op_cache_key(MatrixPlusProduct)
 def numba_matrix_plus_product(op, node, **kwargs):
-    add_product = _compiled_add_product(node.outputs[0].dtype)
-    inplace = op.inplace
+    dtype = np.dtype(node.outputs[0].dtype)
+    add_product = _compiled_add_product(dtype)
+    to_overwrite = packed if op.inplace else copied
 
     @numba_njit
     def matrix_plus_product(z, x, y):
-        if x.shape[1] != y.shape[0] or z.shape != (x.shape[0], y.shape[1]):
-            raise ValueError("dot: the columns of the first matrix must be the rows of the second")
-        total = to_overwrite(z, inplace)
-        add_product(any_layout(x), any_layout(y), total)
+        _check_shapes(x, y)
+        if z.shape != (x.shape[0], y.shape[1]):
+            raise ValueError("the matrix and the product that is added to it differ in shape")
+        total = to_overwrite(z)
+        none, no_panels = any_layout(np.empty(0, dtype)), np.empty((0, 0, 0), dtype)
+        add_product(any_layout(x), any_layout(y), no_panels, none, total)
         return total
 
     return matrix_plus_product, KERNEL_VERSION
 
 
-@register_funcify_default_op_cache_key(SparseProduct)
-def numba_sparse_product(op, node, **kwargs):
-    dtype = node.outputs[0].dtype
-    add_product = _compiled_add_product(dtype)
-
-    @numba_njit
-    def product(x, y):
-        if x.shape[1] != y.shape[0]:
-            raise ValueError("dot: the columns of the first matrix must be the rows of the second")
-        product = np.zeros((x.shape[0], y.shape[1]), dtype)
-        add_product(any_layout(x), any_layout(y), product)
-        return product
-
-    @numba_njit
-    def product_and_bias(x, y, bias):
-        if x.shape[1] != y.shape[0] or bias.size != y.shape[1]:
-            raise ValueError("dot: the columns of the first matrix must be the rows of the second")
-        product = np.empty((x.shape[0], y.shape[1]), dtype)
-        numbers = flat(any_layout(bias))
-        for i in range(product.shape[0]):
-            for j in range(product.shape[1]):
-                product[i, j] = numbers[j]
-        add_product(any_layout(x), any_layout(y), product)
-        return product
-
-    return product if len(node.inputs) == 2 else product_and_bias, KERNEL_VERSION
+# --- Rewrites --------------------------------------------------------------------------------
 
 
 @node_rewriter([Dot])
@@ -303,7 +377,7 @@ def sum_of_product_and_bias(fgraph, node):
             if bias.owner is not None and isinstance(bias.owner.op, DimShuffle):
                 (before,) = bias.owner.inputs
                 bias = before if before.type.ndim == 1 else bias
-            return [SparseProduct()(*product.owner.inputs, bias)]
+            return [product.owner.op(*product.owner.inputs, bias)]
     return False
 
 
@@ -321,14 +395,14 @@ def matrix_plus_products(fgraph, node):
     if not all(total.type.is_super(product.type) for product, _ in products):
         return False
     for product, factors in products:
-        x, y = product.owner.inputs
+        x, y = product.owner.inputs[:2]
         total = MatrixPlusProduct()(total, x, _scaled(y, factors))
     return [total]
 
 
 def _is_product(variable):
     owner = variable.owner
-    return owner is not None and isinstance(owner.op, SparseProduct) and len(owner.inputs) == 2
+    return owner is not None and isinstance(owner.op, SparseProduct) and not owner.op.bias(owner)
 
 
 def _terms(fgraph, variable, factors=(), outermost=False):
@@ -341,7 +415,7 @@ def _terms(fgraph, variable, factors=(), outermost=False):
     if isinstance(scalar_op, Add):
         return [term for x in inputs for term in _terms(fgraph, x, factors)]
     if isinstance(scalar_op, Sub):
-        minus_one = pt.constant(-1, dtype=variable.dtype)[None, None]
+        minus_one = pt.constant([[-1]], dtype=variable.dtype)
         first, second = inputs
         return [
             *_terms(fgraph, first, factors), *_terms(fgraph, second, (*factors, minus_one))
@@ -355,9 +429,11 @@ def _terms(fgraph, variable, factors=(), outermost=False):
 
 
 def _scaled(matrix, factors):
-    for factor in factors:
-        matrix = matrix * factor
-    return matrix
+    if not factors:
+        return matrix
+    factor = functools.reduce(operator.mul, factors)
+    number = as_number(factor)
+    return matrix * (factor if number is None else number.dimshuffle("x", "x"))
 
 
 # Late: the rewrites before these know Dot.

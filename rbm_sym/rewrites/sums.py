@@ -17,6 +17,7 @@ from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.basic import Alloc
+from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.math import Dot, Sum
 from pytensor.tensor.type import vector
 
@@ -102,9 +103,12 @@ def matrix_sum(fgraph, node):
     return [MatrixSum(node.op.axis[0], dtype, node.op.acc_dtype or dtype)(x)]
 
 
-@node_rewriter([Dot])
+@node_rewriter([DimShuffle])
 def product_with_equal_numbers(fgraph, node):
-    x, column = node.inputs
+    product = node.inputs[0].owner
+    if node.op.new_order != (0,) or product is None or not isinstance(product.op, Dot):
+        return False
+    x, column = product.inputs
     if x.dtype != column.dtype or x.dtype not in FLOATS:
         return False
     if column.owner is None or not isinstance(column.owner.op, Alloc):
@@ -113,7 +117,12 @@ def product_with_equal_numbers(fgraph, node):
     if not all(number.type.broadcastable) or column.type.broadcastable != (False, True):
         return False
     total = MatrixSum(1, x.dtype, "float64")(x)
-    return [number.squeeze() * total[:, None]]
+    return [_one_axis(number) * total]
+
+
+def _one_axis(number):
+    """A variable all of whose axes have length one, with one axis."""
+    return number.dimshuffle(["x"] if number.type.ndim == 0 else [0])
 
 
 # Before Dot is replaced, and before the multiplication can be fused with others.
