@@ -44,6 +44,7 @@ from rbm_sym.kernels import (
     as_vector,
     contiguous,
     copied,
+    flat,
     in_one_piece,
     kernel,
     packed,
@@ -59,12 +60,12 @@ from rbm_sym.vectors import (
 )
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 8
+KERNEL_VERSION = 10
 
-# The largest share of nonzero entries of x with which skipping zeros is the faster way: for one
-# row, when BLAS can use each entry of y only once, and for many.
-DENSEST_ROW = 0.75
-DENSEST_MATRIX = 0.4
+# The largest share of nonzero entries of x with which skipping zeros is the faster way. For many
+# rows it is LEAST_DENSE; BLAS fetches y once for all of them, and the fewer they are the more time
+# that takes a row, up to where both do little else.
+LEAST_DENSE, DENSER_FOR_ONE_ROW, DENSEST = 0.35, 3, 0.7
 
 # Cache lines of numbers that are summed up together: of a panel (see `rewrites.panels`), which is
 # near, and of other rows, where longer stretches are fetched faster.
@@ -270,7 +271,7 @@ def _add_product(x, y, panels, bias, product):
         for i in range(product.shape[0]):
             for j in range(product.shape[1]):
                 product[i, j] = bias[j]
-    densest = DENSEST_MATRIX if x.shape[0] > 1 else DENSEST_ROW
+    densest = min(DENSEST, LEAST_DENSE + DENSER_FOR_ONE_ROW / max(x.shape[0], 1))
     rows_in_one_piece = y.strides[1] == y.itemsize and y.strides[0] > 0
     wide_enough = product.shape[1] * product.itemsize >= PANEL_LINES * CACHE_LINE
     x = x if in_one_piece(x) or in_one_piece(x.T) else any_layout(x.copy())
@@ -283,7 +284,7 @@ def _add_product(x, y, panels, bias, product):
 
 
 def _compiled_add_product(dtype):
-    matrix, vector = array_type(dtype, 2, "A"), array_type(dtype, 1, "A")
+    matrix, vector = array_type(dtype, 2, "A"), array_type(dtype, 1, "C")
     types = [matrix, matrix, array_type(dtype, 3, "C"), vector, array_type(dtype, 2, "C")]
     return kernel(_add_product, f"add_product_{dtype}", types, KERNEL_VERSION, FREE)
 
@@ -298,11 +299,6 @@ def _check_shapes(x, y):
 def numba_sparse_product(op, node, **kwargs):
     dtype = np.dtype(node.outputs[0].dtype)
     add_product = _compiled_add_product(dtype)
-    is_row = any(bias.type.ndim == 2 for bias in op.bias(node))
-
-    @numba_njit
-    def as_vector(bias):
-        return bias[0] if is_row else bias
 
     @numba_njit
     def product_and_bias(x, y, panels, bias):
@@ -310,16 +306,14 @@ def numba_sparse_product(op, node, **kwargs):
         if bias.size != y.shape[1]:
             raise ValueError("dot: one bias is needed for each column of the second matrix")
         product = np.empty((x.shape[0], y.shape[1]), dtype)
-        add_product(
-            any_layout(x), any_layout(y), contiguous(panels), any_layout(as_vector(bias)), product
-        )
+        add_product(any_layout(x), any_layout(y), contiguous(panels), flat(bias), product)
         return product
 
     @numba_njit
     def product(x, y, panels):
         _check_shapes(x, y)
         product = np.zeros((x.shape[0], y.shape[1]), dtype)
-        none = any_layout(np.empty(0, dtype))
+        none = np.empty(0, dtype)
         add_product(any_layout(x), any_layout(y), contiguous(panels), none, product)
         return product
 
@@ -343,7 +337,7 @@ def numba_matrix_plus_product(op, node, **kwargs):
         if z.shape != (x.shape[0], y.shape[1]):
             raise ValueError("the matrix and the product that is added to it differ in shape")
         total = to_overwrite(z)
-        none, no_panels = any_layout(np.empty(0, dtype)), np.empty((0, 0, 0), dtype)
+        none, no_panels = np.empty(0, dtype), np.empty((0, 0, 0), dtype)
         add_product(any_layout(x), any_layout(y), no_panels, none, total)
         return total
 
