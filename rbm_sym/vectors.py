@@ -37,7 +37,11 @@ def _advance(builder, address, n_bytes):
 
 @intrinsic
 def address(typingctx, array):
-    """Where the first number of an array lies."""
+    """Where the first number of an array lies.
+
+    Numba frees an array after its last use, and does not count the use of its address: whoever
+    works with one takes the array as an argument, which the caller keeps.
+    """
 
     def get(context, builder, signature, arguments):
         data = make_array(signature.args[0])(context, builder, arguments[0]).data

@@ -115,13 +115,15 @@ def make_persistent_chain(args):
 
 def training_function(args, rbm, persistent_chain, train_x):
     """A compiled function from a minibatch's index to its monitoring cost, and its updates."""
-    # A shared variable, unlike a number, is no part of the compiled code: another learning rate
-    # needs no new compilation.
+    # Shared variables, unlike numbers, are no part of the compiled code: other settings need no
+    # new compilation.
     lr = pytensor.shared(np.asarray(args.learning_rate, dtype=args.floatX), name="lr")
-    cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=args.k)
+    k = pytensor.shared(np.int64(args.k), name="k")
+    batch_size = pytensor.shared(np.int64(args.batch_size), name="batch_size")
+    cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=k)
 
     index = pt.lscalar("index")
-    batch = train_x[index * args.batch_size : (index + 1) * args.batch_size]
+    batch = train_x[index * batch_size : (index + 1) * batch_size]
     update = pytensor.function(
         [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
     )

@@ -1,5 +1,7 @@
 """Graphs compiled with the rewrites and without them compute the same."""
 
+import itertools
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -60,16 +62,19 @@ def matrices(draw, m, n, dtype, layouts=("rows",)):
         rng.standard_normal((2 * m, 2 * n)) if draw(st.booleans()) else np.ones((2 * m, 2 * n))
     )
     numbers = (numbers * (rng.random(numbers.shape) < density)).astype(dtype)
-    layout = draw(st.sampled_from(layouts))
-    matrix = {
+    return in_layout(draw(st.sampled_from(layouts)), numbers)
+
+
+def in_layout(layout, numbers):
+    """A quarter of the numbers of a matrix, as a matrix that lies in memory as said."""
+    m, n = numbers.shape[0] // 2, numbers.shape[1] // 2
+    return {
         "rows": lambda: numbers[:m, :n].copy(),
         "columns": lambda: np.asfortranarray(numbers[:m, :n]),
         "padded": lambda: numbers[:m, :n],
         "strided": lambda: numbers[::2, ::2],
         "reversed": lambda: numbers[:m, :n][::-1, ::-1],
     }[layout]()
-    assert matrix.shape == (m, n)
-    return matrix
 
 
 sizes = st.sampled_from([0, 1, 2, 7, 16, 17, 33, 60])
@@ -92,6 +97,20 @@ def test_products(products, data, m, k, n):
     x, y = (data.draw(matrices(*shape, dtype, LAYOUTS)) for shape in ((m, k), (k, n)))
     bias = np.linspace(-1, 1, n).astype(dtype)
     assert_agree(fast(x, y, bias), plain(x, y, bias))
+
+
+@pytest.mark.parametrize("layouts", [*itertools.product(LAYOUTS, LAYOUTS)])
+def test_products_of_all_layouts(products, layouts):
+    dtype, fast, plain = products
+    rng = np.random.default_rng(0)
+    for m, k, n in itertools.product([1, 2, 40], [1, 60], [1, 7, 40]):
+        shapes = (2 * m, 2 * k), (2 * k, 2 * n)
+        x, y = (
+            in_layout(layout, rng.standard_normal(shape).astype(dtype))
+            for layout, shape in zip(layouts, shapes, strict=True)
+        )
+        bias = np.ones(n, dtype)
+        assert_agree(fast(x, y, bias), plain(x, y, bias))
 
 
 @pytest.fixture(scope="module", params=FLOATS)

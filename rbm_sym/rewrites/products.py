@@ -60,7 +60,7 @@ from rbm_sym.vectors import (
 )
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 10
+KERNEL_VERSION = 12
 
 # The largest share of nonzero entries of x with which skipping zeros is the faster way. For many
 # rows it is LEAST_DENSE; BLAS fetches y once for all of them, and the fewer they are the more time
@@ -246,20 +246,29 @@ def _form(matrix):
 
 
 @numba_njit
-def _add_with_blas(x, y, product):
+def _readable(matrix):
+    _, distance = _form(matrix)
+    return matrix if distance else any_layout(matrix.copy())
+
+
+@numba_njit
+def _multiply_and_add(x, y, one, product):
     kind = ord("s") if product.itemsize == 4 else ord("d")
-    one = np.ones(1, product.dtype)
     x_form, x_distance = _form(x)
     y_form, y_distance = _form(y)
-    if not y_distance:
-        y = any_layout(y.copy())
-        y_form, y_distance = _form(y)
     n = product.shape[1]
     # BLAS counts by columns, so that it sees all three transposed.
     _gemm(
         kind, y_form, x_form, n, x.shape[0], x.shape[1], address(one), address(y), y_distance,
         address(x), x_distance, address(one), address(product), n,
     )  # fmt: skip
+
+
+@numba_njit
+def _add_with_blas(x, y, product):
+    # What an array's address is all that is left of is freed; the caller of a function keeps its
+    # arguments.
+    _multiply_and_add(x, _readable(y), np.ones(1, product.dtype), product)
 
 
 # --- Either ----------------------------------------------------------------------------------
