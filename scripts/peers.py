@@ -288,6 +288,35 @@ def scikit_learn(data, n_hidden, batch_size, k, persistent=True, monitoring=True
     return update
 
 
+def rbms_library(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
+    """The PyTorch library rbms: PCD without monitoring, its gradients not centered."""
+    if not persistent or monitoring:
+        raise NotImplementedError("rbms trains by PCD, without monitoring")
+    import torch
+    from rbms.bernoulli_bernoulli.classes import BBRBM
+    from rbms.training.pcd import fit_batch_pcd
+
+    torch.manual_seed(123)
+    data = torch.from_numpy(data)
+    W = torch.from_numpy(initial_weights(data.shape[1], n_hidden))
+    model = BBRBM(W, vbias=torch.zeros(data.shape[1]), hbias=torch.zeros(n_hidden))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, maximize=True)
+    chains = model.init_chains(batch_size)
+    weights = torch.ones(batch_size)
+
+    @torch.no_grad()
+    def update(index):
+        nonlocal chains
+        optimizer.zero_grad(set_to_none=False)
+        batch = data[index * batch_size : (index + 1) * batch_size], weights
+        chains, _ = fit_batch_pcd(batch, chains, model, gibbs_steps=k, beta=1.0, centered=False)
+        optimizer.step()
+
+    return update
+
+
 def theano(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     """The tutorial's model on Theano, with MRG streams."""
     from pathlib import Path
@@ -321,6 +350,7 @@ CONTESTANTS = {
     "PyTorch": pytorch_by_hand,
     "JAX": jax_by_hand,
     "scikit-learn": scikit_learn,
+    "rbms": rbms_library,
     "Theano": theano,
 }
 
@@ -329,7 +359,7 @@ def versions(contestant):
     """The versions of what a contestant computes with."""
     modules = {
         "rbm_sym": ("pytensor", "numba", "scipy"), "PyTorch": ("torch",), "JAX": ("jax", "jaxlib"),
-        "scikit-learn": ("sklearn",), "Theano": ("theano",),
+        "scikit-learn": ("sklearn",), "rbms": ("torch",), "Theano": ("theano",),
     }.get(contestant, ())  # fmt: skip
     python = "{}.{}.{}".format(*sys.version_info[:3])
     found = {"Python": python, "numpy": np.__version__}

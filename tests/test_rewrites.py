@@ -1,6 +1,9 @@
 """Graphs compiled with the rewrites and without them compute the same."""
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -293,3 +296,100 @@ def test_chain_keeps_no_trace(streams, floatX):
     function, _, _ = training_function(streams=streams, k=5)
     (scan,) = (op for op in ops_of(function) if isinstance(op, Scan))
     assert scan.info.n_nit_sot == scan.info.n_sit_sot == 0
+
+
+@st.composite
+def random_graphs(draw):
+    """Inputs of a random graph of what an energy, its gradient and a sampler are made of."""
+    x, y, W = (pt.dmatrix(name) for name in "xyW")
+    bias, i = pt.dvector("bias"), pt.lscalar("i")
+    # Square matrices, so that all fit together; i chooses a column.
+    at_hand = [x, y, W]
+    matrix = lambda: draw(st.sampled_from(at_hand))  # noqa: E731
+    makers = [
+        lambda: pt.dot(matrix(), matrix()),
+        lambda: pt.dot(matrix(), matrix()) + bias,
+        lambda: matrix() - 0.1 * pt.dot(matrix().T, matrix()) / x.shape[0],
+        lambda: pt.sigmoid(matrix()),
+        lambda: pt.softplus(matrix()) - bias,
+        lambda: pt.set_subtensor(matrix()[:, i], 1 - matrix()[:, i]),
+        lambda: matrix().T * matrix().sum(axis=draw(st.integers(0, 1)), keepdims=True),
+        lambda: pt.switch(matrix() > 0.3, 1.0, 0.0),
+        lambda: chain(matrix(), matrix(), bias, draw(st.integers(1, 40))),
+    ]
+    for _ in range(draw(st.integers(2, 5))):
+        at_hand.append(draw(st.sampled_from(makers))() / 4)
+    outputs = [at_hand[-1], at_hand[-2].sum(axis=0)]
+    if draw(st.booleans()):
+        outputs.append(
+            pytensor.grad(pt.softplus(at_hand[-1]).mean(), W, disconnected_inputs="ignore")
+        )
+    return [x, y, W, bias, i], outputs
+
+
+def chain(state, W, bias, n_steps):
+    """The end of a chain without draws: as a Gibbs step, but with thresholds."""
+
+    def step(v):
+        h = pt.switch(pt.dot(v, W) + bias > 0.5, 1.0, 0.0)
+        return [h, pt.sigmoid(pt.dot(h, W.T) - 1)]
+
+    outputs, _ = gibbs_chain(step, state, n_steps)
+    return outputs[1][-1]
+
+
+def check_random_graph(graph, without):
+    inputs, outputs = graph
+    rng = np.random.default_rng(0)
+    x, y = (rng.random((2, 33, 33)) < 0.2).astype("float64")
+    arguments = x, y, rng.standard_normal((33, 33)), rng.standard_normal(33), 5
+    mode = get_default_mode().excluding(without)
+    functions = (
+        pytensor.function(inputs, outputs, mode=m, on_unused_input="ignore") for m in (None, mode)
+    )
+    found, expected = (function(*arguments) for function in functions)
+    assert_agree(found, expected)
+
+
+@settings(by_example, max_examples=4)
+@given(graph=random_graphs(), without=st.sampled_from(["rbm_sym", *NAMES]))
+def test_random_graphs(graph, without):
+    check_random_graph(graph, without)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without", ["rbm_sym", *NAMES])
+def test_random_graphs_without_each_rewrite(without):
+    check = settings(by_example, max_examples=6)(given(graph=random_graphs())(check_random_graph))
+    check(without=without)
+
+
+MEMORY_PROGRAM = """
+import numpy as np, pytensor, pytensor.tensor as pt, rbm_sym
+
+pytensor.config.floatX = "float64"
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+k = pt.lscalar("k")
+rbm = rbm_sym.RBM(n_hidden=16)
+cost, updates = rbm.get_cost_updates(persistent={persistent}, k=k)
+update = pytensor.function([rbm.input, k], cost, updates=updates)
+batch = np.zeros((500, 784), pytensor.config.floatX)
+update(batch, 2)
+before = peak()
+update(batch, 400)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+@pytest.mark.parametrize("persistent", ["None", "pytensor.shared(np.zeros((500, 16), 'float64'))"])
+def test_memory_does_not_grow_with_the_chain(persistent):
+    program = MEMORY_PROGRAM.format(persistent=persistent)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert not run.returncode, run.stderr
+    # A trace of the visible units alone would take 1,200 MiB.
+    assert float(run.stdout) < 10
