@@ -33,6 +33,18 @@ SWEEP = {
     "n_hidden": [16, 64, 256, 500, 1024, 4096],
     "k": [1, 5, 15, 50, 100],
 }
+# Where users go besides: only with the rewrites and without.
+ELSEWHERE = {
+    "CD-1": {"k": 1, "persistent": False},
+    "CD-15": {"persistent": False},
+    "one example, PCD-1": {"batch_size": 1, "k": 1},
+    "half of all pixels on": {"data": "half.npy"},
+    "half of all pixels on, batches of 500": {"data": "half.npy", "batch_size": 500},
+    "float64": {"dtype": "float64"},
+    "float64, batches of 500": {"dtype": "float64", "batch_size": 500},
+    "20 samples, 1000 steps": {"contestant": "rbm_sym samples", "k": 1000},
+    "1 sample, 1000 steps": {"contestant": "rbm_sym samples", "k": 1000, "batch_size": 1},
+}
 # From setting to setting of the sweep, an update takes between 0.1 and 10,000 milliseconds.
 SECONDS_A_ROUND = 0.3
 
@@ -66,6 +78,8 @@ def main():
         if args.sweep:
             results["sweep"] = contest.sweep(args.threads[0])
             draw_sweep(results["sweep"], folder / "benchmark.png")
+            results["elsewhere"] = contest.elsewhere(args.threads[0])
+            print_elsewhere(results["elsewhere"])
         results["versions"] = contest.versions
     for name, found in contest.versions.items():
         print(f"{name}: " + ", ".join(f"{what} {version}" for what, version in found.items()))
@@ -83,7 +97,9 @@ def argument_parser():
     parser.add_argument("--updates", type=whole_number(1), default=40, help="of each, in a round")
     parser.add_argument("--threads", type=whole_number(1), nargs="+", default=[1, 2])
     parser.add_argument("--theano-python", metavar="PATH", help="a Python that has Theano")
-    parser.add_argument("--sweep", action="store_true", help="over batch size, hidden units and k")
+    parser.add_argument(
+        "--sweep", action="store_true", help="over batch size, hidden units, k and more"
+    )
     parser.add_argument("--without", action="store_true", help="each rewrite left out")
     parser.add_argument("--no-limits", action="store_true", help="no estimate of what is possible")
     parser.add_argument("--output", type=Path, default=Path("benchmark"), help="folder")
@@ -150,6 +166,8 @@ class Contest:
         if args.theano_python:
             self.pythons["Theano"] = args.theano_python
         np.save(temporary / "data.npy", data)
+        half = np.random.default_rng(0).random(data.shape) < 0.5
+        np.save(temporary / "half.npy", half.astype("float32"))
 
     def run(self, settings, n_threads):
         """Medians of all contestants that know these settings: name to milliseconds and more."""
@@ -176,13 +194,27 @@ class Contest:
                 print(f"{what} {value}: ms/update: {times}", flush=True)
         return results
 
+    def elsewhere(self, n_threads):
+        """{where: medians with the rewrites and without}."""
+        results = {}
+        for where, settings in ELSEWHERE.items():
+            settings = dict(TUTORIAL, **settings)
+            contestant = settings.pop("contestant", "rbm_sym")
+            entries = {
+                "rbm_sym": (contestant, settings),
+                "without": (contestant, dict(settings, without="rbm_sym")),
+            }
+            results[where] = self._side_by_side(entries, n_threads)
+        return results
+
     def _side_by_side(self, entries, n_threads):
         runners, rows = {}, {}
         for name, (contestant, settings) in entries.items():
             if name in self.missing:
                 continue
             cache = self.temporary / f"compiled {name}".replace(" ", "_")
-            settings = dict(settings, contestant=contestant, data=str(self.temporary / "data.npy"))
+            data = str(self.temporary / settings.get("data", "data.npy"))
+            settings = dict(settings, contestant=contestant, data=data)
             start = partial(Runner, self.pythons[contestant], settings, n_threads, cache)
             runner = start()
             if "missing" in runner.ready:
@@ -230,6 +262,14 @@ def print_table(title, table):
             f"| {name} | {row['ms']:.2f} | {row['ratio']:.2f} | {first} | {row['again']:.1f} "
             f"| {row['memory']:.0f} |"
         )
+    print(flush=True)
+
+
+def print_elsewhere(tables):
+    print("\n| | ms | without the rewrites | times ours |\n|---|---:|---:|---:|")
+    for where, table in tables.items():
+        ours, without = table["rbm_sym"], table["without"]
+        print(f"| {where} | {ours['ms']:.3g} | {without['ms']:.3g} | {without['ratio']:.2f} |")
     print(flush=True)
 
 

@@ -38,7 +38,10 @@ def rbm_sym_graph(*arguments, **options):
     return update
 
 
-def rbm_sym_training(data, n_hidden, batch_size, k, persistent=True, monitoring=True, without=None):
+def rbm_sym_training(
+    data, n_hidden, batch_size, k,
+    persistent=True, monitoring=True, without=None, dtype="float32",
+):  # fmt: skip
     """Its update, the RBM and the persistent chain; `without` names rewrites to leave out."""
     import pytensor
     import pytensor.tensor as pt
@@ -46,16 +49,16 @@ def rbm_sym_training(data, n_hidden, batch_size, k, persistent=True, monitoring=
 
     import rbm_sym
 
-    pytensor.config.floatX = "float32"
+    pytensor.config.floatX = dtype
     rbm = rbm_sym.RBM(
         n_visible=data.shape[1], n_hidden=n_hidden, numpy_rng=np.random.RandomState(123)
     )
     chain = None
     if persistent:
-        chain = pytensor.shared(np.zeros((batch_size, n_hidden), "float32"))
+        chain = pytensor.shared(np.zeros((batch_size, n_hidden), dtype))
     cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=k)
     index = pt.lscalar("index")
-    batch = pytensor.shared(data)[index * batch_size : (index + 1) * batch_size]
+    batch = pytensor.shared(data.astype(dtype))[index * batch_size : (index + 1) * batch_size]
     update = pytensor.function(
         [index],
         cost if monitoring else None,
@@ -64,6 +67,24 @@ def rbm_sym_training(data, n_hidden, batch_size, k, persistent=True, monitoring=
         mode=get_default_mode().excluding(without) if without else None,
     )
     return update, rbm, chain
+
+
+def rbm_sym_samples(data, n_hidden, batch_size, k, without=None):
+    """Not training: `k` steps of `gibbs_vhv` from pictures, in a briefly trained model."""
+    import pytensor
+    from pytensor.compile.mode import get_default_mode
+
+    import rbm_sym
+
+    update, rbm, _ = rbm_sym_training(data, n_hidden, batch_size, k=1)
+    for i in range(min(500, len(data) // batch_size)):
+        update(i)
+    chain = pytensor.shared(data[:batch_size])
+    steps, updates = rbm_sym.gibbs_chain(rbm.gibbs_vhv, chain, k)
+    mean, sample = steps[4][-1], steps[5][-1]
+    mode = get_default_mode().excluding(without) if without else None
+    sampling = pytensor.function([], mean, updates=updates | {chain: sample}, mode=mode)
+    return lambda index: sampling()
 
 
 def numpy_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
@@ -346,6 +367,7 @@ def theano(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
 
 CONTESTANTS = {
     "rbm_sym": rbm_sym_graph,
+    "rbm_sym samples": rbm_sym_samples,
     "NumPy": numpy_by_hand,
     "PyTorch": pytorch_by_hand,
     "JAX": jax_by_hand,
@@ -358,9 +380,9 @@ CONTESTANTS = {
 def versions(contestant):
     """The versions of what a contestant computes with."""
     modules = {
-        "rbm_sym": ("pytensor", "numba", "scipy"), "PyTorch": ("torch",), "JAX": ("jax", "jaxlib"),
-        "scikit-learn": ("sklearn",), "rbms": ("torch",), "Theano": ("theano",),
-    }.get(contestant, ())  # fmt: skip
+        "PyTorch": ("torch",), "JAX": ("jax", "jaxlib"), "scikit-learn": ("sklearn",),
+        "rbms": ("torch",), "Theano": ("theano",),
+    }.get(contestant, ("pytensor", "numba", "scipy"))  # fmt: skip
     python = "{}.{}.{}".format(*sys.version_info[:3])
     found = {"Python": python, "numpy": np.__version__}
     found.update((name, sys.modules[name].__version__) for name in modules if name in sys.modules)
