@@ -169,6 +169,7 @@ class MersenneTwisterBernoulli(Bernoulli):
 
     def perform(self, node, inputs, output_storage):
         state, p = inputs
+        p = p.astype("float64")
         random_state = _to_random_state(state)
         uniform = random_state.random_sample(p.shape)
         output_storage[0][0] = _from_random_state(random_state)

@@ -46,8 +46,9 @@ def kernel(function, name, argument_types, version, fastmath=False):
 
     Parameters
     ----------
-    function : Python function that numba can compile, that returns and raises nothing. What it
-        needs, it finds among its globals: what a closure holds would keep it from being cached.
+    function : Python function that numba can compile, that returns and raises nothing: numba
+        prints and ignores what is raised inside. What it needs, it finds among its globals: what
+        a closure holds would keep it from being cached.
     name : str, unique to the function and its types
     argument_types : sequence of numba types. Arrays are passed as `any_layout` or `contiguous`
         returns them; the caller keeps them alive.

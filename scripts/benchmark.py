@@ -144,7 +144,7 @@ class Runner:
         for answer in self.process.stdout:
             if answer.startswith("{"):
                 return json.loads(answer)
-        return {"missing": "it ended with an error"}
+        return {"missing": "it ended with an error", "supported": True}
 
     def stop(self):
         self.process.stdin.close()
@@ -218,7 +218,7 @@ class Contest:
             start = partial(Runner, self.pythons[contestant], settings, n_threads, cache)
             runner = start()
             if "missing" in runner.ready:
-                if "No module" in runner.ready["missing"]:
+                if runner.ready["supported"]:
                     self.missing.add(name)
                     print(f"... without {name}: {runner.ready['missing']}")
                 runner.stop()

@@ -405,7 +405,8 @@ def main():
         update = CONTESTANTS[contestant](data, **settings)
         update(0)
     except (ImportError, NotImplementedError) as error:
-        print(json.dumps({"missing": str(error)}), flush=True)
+        supported = not isinstance(error, NotImplementedError)
+        print(json.dumps({"missing": str(error), "supported": supported}), flush=True)
         return
     first = time.perf_counter() - BEGAN
     answer = {"first": first, "versions": versions(contestant), "memory": peak_memory()}

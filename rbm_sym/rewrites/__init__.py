@@ -1,9 +1,9 @@
 """What makes compiled graphs fast.
 
 Importing this package adds rewrites to PyTensor's own (`pytensor.compile.optdb`). They apply
-wherever a graph is compiled by numba, PyTensor's default, and change results only by rounding and
-no random draw. One idea a module, each saying what it recognises, what it puts in its place and
-why that is faster:
+wherever a graph is compiled by numba, PyTensor's default. They change no random draw, and results
+only by rounding (the modules say what else, where numbers are infinite or not numbers). One idea a
+module, each saying what it recognises, what it puts in its place and why that is faster:
 
 | module | rewrite | instead of |
 |---|---|---|

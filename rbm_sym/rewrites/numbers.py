@@ -38,8 +38,8 @@ def as_number(variable):
 
 @node_rewriter([DimShuffle, Elemwise])
 def number(fgraph, node):
-    (output,) = node.outputs
-    if output.type.ndim == 0 or any(x.type.ndim == 0 for x in node.inputs):
+    output, *others = node.outputs
+    if others or output.type.ndim == 0 or any(x.type.ndim == 0 for x in node.inputs):
         return False
     found = as_number(output)
     return [found.dimshuffle(["x"] * output.type.ndim)] if found is not None else False

@@ -169,7 +169,9 @@ def _rows_multiplied(node):
     """Steps times chains: the number of rows of a state, as far as it has rows."""
     op = node.op
     states = [x for x in op.outer_sitsot(node.inputs) if x.ndim == 3]
-    states += [x for x in op.outer_untraced_sit_sot(node.inputs) if x.type.ndim == 2]
+    untraced = op.outer_untraced_sit_sot(node.inputs)
+    # A state may also be a random number generator.
+    states += [x for x in untraced if isinstance(x.type, pt.TensorType) and x.type.ndim == 2]
     states = [x for x in states if x.dtype.startswith("float")]
     n_steps = node.inputs[0]
     return n_steps * states[0].shape[-2] if states else n_steps

@@ -60,7 +60,7 @@ from rbm_sym.vectors import (
 )
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 12
+KERNEL_VERSION = 13
 
 # The largest share of nonzero entries of x with which skipping zeros is the faster way. For many
 # rows it is LEAST_DENSE; BLAS fetches y once for all of them, and the fewer they are the more time
@@ -86,7 +86,8 @@ class SparseProduct(Op):
     """x y, or x y + bias: matrices (m, k), (k, n), and (1, n) or a vector (n,), of one float dtype.
 
     Zeros in x are skipped, also where y is infinite or not a number. With `panels`, a third input
-    holds the numbers of y once more (see `rewrites.panels`), or none.
+    holds the numbers of y once more (see `rewrites.panels`), or none. Raises ValueError when it
+    runs, if shapes do not fit.
     """
 
     __props__ = ("panels",)
@@ -125,7 +126,8 @@ class SparseProduct(Op):
 class MatrixPlusProduct(Op):
     """z + x y: matrices (m, n), (m, k) and (k, n) of one floating-point dtype.
 
-    `inplace` lets the sum take the memory of z; a rewrite sets it after the graph is built.
+    `inplace` lets the sum take the memory of z; a rewrite sets it after the graph is built. Raises
+    ValueError when it runs, if shapes do not fit.
     """
 
     __props__ = ("inplace",)
@@ -156,10 +158,10 @@ class MatrixPlusProduct(Op):
 
 @numba_njit
 def _count_nonzero(numbers):
-    # 32 bits, like the numbers: LLVM counts a vector at a time.
-    count = np.int32(0)
+    # No branch: LLVM counts a vector at a time.
+    count = np.intp(0)
     for i in range(numbers.size):
-        count += np.int32(numbers[i] != 0)
+        count += numbers[i] != 0
     return count
 
 
@@ -434,7 +436,8 @@ def _terms(fgraph, variable, factors=(), outermost=False):
 def _scaled(matrix, factors):
     if not factors:
         return matrix
-    factor = functools.reduce(operator.mul, factors)
+    # Of the matrix's type before they meet: a product of small integers may leave their range.
+    factor = functools.reduce(operator.mul, (f.astype(matrix.dtype) for f in factors))
     number = as_number(factor)
     return matrix * (factor if number is None else number.dimshuffle("x", "x"))
 

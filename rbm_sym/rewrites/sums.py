@@ -116,6 +116,9 @@ def product_with_equal_numbers(fgraph, node):
     number = column.owner.inputs[0]
     if not all(number.type.broadcastable) or column.type.broadcastable != (False, True):
         return False
+    # Otherwise it is an error, which the product reports.
+    if not fgraph.shape_feature.same_shape(x, column, 1, 0):
+        return False
     total = MatrixSum(1, x.dtype, "float64")(x)
     return [_one_axis(number) * total]
 

@@ -12,6 +12,7 @@ of all steps where it is asked for the shape of the result, and memory grows wit
 
 import dataclasses
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile import optdb
 from pytensor.compile.builders import infer_shape
@@ -64,8 +65,8 @@ def last_step_only(fgraph, node):
     n_first_outer = len(node.inputs) - info.n_non_seqs - len(traces)
     new_outer_inputs = [
         *node.inputs[:n_first_outer],
-        # Nobody looks at what they are before the first step; but a state keeps its shape.
-        *(pt.empty(shapes[i], dtype=results[i].dtype) for i in chosen),
+        # What they are before the first step only shows where there is none.
+        *(_nothing_yet(shapes[i], results[i].dtype) for i in chosen),
         *(sizes[i] for i in kept),
         *op.outer_non_seqs(node.inputs),
     ]
@@ -99,6 +100,10 @@ def last_step_only(fgraph, node):
                 new = last_step[_indices(client)[1:]]
             replacements[client.outputs[0]] = new
     return replacements
+
+
+def _nothing_yet(shape, dtype):
+    return pt.full(shape, np.asarray(np.nan if dtype.startswith("float") else 0, dtype))
 
 
 def _only_last_is_read(fgraph, trace):
