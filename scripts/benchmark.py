@@ -50,10 +50,13 @@ SECONDS_A_ROUND = 0.3
 
 
 def main():
-    args = argument_parser().parse_args()
     with one_line_errors(PROGRAM, ValueError, OSError):
-        folder = make_folder(args.output)
-        data = rbm_sym.load_data(args.dataset)[0][0].get_value(borrow=True).astype("float32")
+        benchmark(argument_parser().parse_args())
+
+
+def benchmark(args):
+    folder = make_folder(args.output)
+    data = rbm_sym.load_data(args.dataset)[0][0].get_value(borrow=True).astype("float32")
     n_cores = len(available_cores()) or os.cpu_count()
     args.threads = [n for n in args.threads if n <= n_cores]
     results = {"cpu": processor(), "cores": n_cores, "dataset": args.dataset}
@@ -136,6 +139,7 @@ class Runner:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=environment, preexec_fn=keep_to_cores,
         )  # fmt: skip
+        self.contestant = settings["contestant"]
         self.ready = self.ask(json.dumps(settings))
 
     def ask(self, line):
@@ -145,6 +149,13 @@ class Runner:
             if answer.startswith("{"):
                 return json.loads(answer)
         return {"missing": "it ended with an error", "supported": True}
+
+    def measure(self, n_updates):
+        """Milliseconds an update and MiB of memory; ChildProcessError if the process has ended."""
+        answer = self.ask(n_updates)
+        if "missing" in answer:
+            raise ChildProcessError(f"{self.contestant} ended with an error")
+        return answer
 
     def stop(self):
         self.process.stdin.close()
@@ -212,10 +223,11 @@ class Contest:
         for name, (contestant, settings) in entries.items():
             if name in self.missing:
                 continue
+            python = self.pythons.get(contestant, sys.executable)
             cache = self.temporary / f"compiled {name}".replace(" ", "_")
             data = str(self.temporary / settings.get("data", "data.npy"))
             settings = dict(settings, contestant=contestant, data=data)
-            start = partial(Runner, self.pythons[contestant], settings, n_threads, cache)
+            start = partial(Runner, python, settings, n_threads, cache)
             runner = start()
             if "missing" in runner.ready:
                 if runner.ready["supported"]:
@@ -236,15 +248,17 @@ class Contest:
         # So many updates that each round is long enough to be measured, and none takes minutes.
         updates = {}
         for name, runner in runners.items():
-            milliseconds = runner.ask(3)["ms"]
+            milliseconds = runner.measure(3)["ms"]
             most = int(1000 * SECONDS_A_ROUND / milliseconds)
             updates[name] = max(1, min(self.args.updates, most))
-            runner.ask(updates[name])
+            runner.measure(updates[name])
         for _ in range(self.args.rounds):
             for name, runner in runners.items():
-                answer = runner.ask(updates[name])
+                answer = runner.measure(updates[name])
                 rows[name]["times"].append(answer["ms"])
                 rows[name]["memory"] = answer["memory"]
+        if "rbm_sym" not in rows:
+            raise ChildProcessError("rbm_sym ended with an error")
         for name, runner in runners.items():
             runner.stop()
             rows[name]["ms"] = float(np.median(rows[name].pop("times")))
