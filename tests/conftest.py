@@ -7,8 +7,17 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pytensor
 import pytest
+from hypothesis import Phase, settings
 
 from rbm_sym import RBM, RandomStreams
+
+# The same examples each time, so that a test turns red for a change of the code alone. Others, and
+# a search for the smallest one that fails, which may take minutes: --hypothesis-profile=random
+settings.register_profile("random", deadline=None)
+settings.register_profile(
+    "fixed", deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile("fixed")
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -568,7 +568,7 @@ def whole_files(tmp_path_factory):
     return write_idx(folder), files + list(four_idx_files().items())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(which=st.integers(0, 12), damage=damages())
 def test_damaged_file_gives_an_error_or_a_valid_result(whole_files, which, damage):
     folder, files = whole_files

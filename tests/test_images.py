@@ -80,7 +80,7 @@ def tiled_pixel_by_pixel(X, img_shape, tile_shape, tile_spacing, scale, pixel_va
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     n=st.integers(0, 10),
     dtype=st.sampled_from(FLOATS),
