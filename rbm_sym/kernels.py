@@ -167,7 +167,7 @@ def flat(array):
 
 
 @intrinsic
-def empty_panels(typingctx, like, n, rows, columns):
+def empty_aligned(typingctx, like, n, rows, columns):
     """An array (n, rows, columns) of numbers as in `like` that begins where a cache line does."""
     result_type = types.Array(like.dtype, 3, "C")
 

@@ -245,6 +245,8 @@ class Contest:
                 runner = start()
             rows[name]["again"] = runner.ready["first"]
             runners[name] = runner
+        if "rbm_sym" not in runners:
+            raise ChildProcessError("rbm_sym ended with an error")
         # So many updates that each round is long enough to be measured, and none takes minutes.
         updates = {}
         for name, runner in runners.items():
@@ -257,8 +259,6 @@ class Contest:
                 answer = runner.measure(updates[name])
                 rows[name]["times"].append(answer["ms"])
                 rows[name]["memory"] = answer["memory"]
-        if "rbm_sym" not in rows:
-            raise ChildProcessError("rbm_sym ended with an error")
         for name, runner in runners.items():
             runner.stop()
             rows[name]["ms"] = float(np.median(rows[name].pop("times")))

@@ -15,8 +15,6 @@ cache; they begin where cache lines do; and W', whose rows are W's columns, gets
 Products outside of the scan with the same matrix use the panels too.
 """
 
-import dataclasses
-
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile import optdb
@@ -28,8 +26,9 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_defa
 from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
 
-from rbm_sym.kernels import CACHE_LINE, FLOATS, any_layout, array_type, empty_panels, kernel
+from rbm_sym.kernels import CACHE_LINE, FLOATS, any_layout, array_type, empty_aligned, kernel
 from rbm_sym.rewrites.products import PANEL_LINES, SparseProduct
+from rbm_sym.rewrites.scans import changed, inner_graph
 from rbm_sym.vectors import TILE, address, copy_line, transpose_tile
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
@@ -113,7 +112,7 @@ def numba_panels(op, node, **kwargs):
     def panels(matrix, n_rows):
         m, n = matrix.shape
         worth_it = n >= width and n_rows.item() >= _compiled_rows_worth_a_copy(matrix)
-        panels = empty_panels(matrix, (n + width - 1) // width if worth_it else 0, m, width)
+        panels = empty_aligned(matrix, (n + width - 1) // width if worth_it else 0, m, width)
         fill_panels(any_layout(matrix), panels)
         return panels
 
@@ -123,9 +122,7 @@ def numba_panels(op, node, **kwargs):
 @node_rewriter([Scan])
 def panels_for_scan(fgraph, node):
     op = node.op
-    # PyTensor 3.3 keeps inner graphs frozen.
-    is_frozen = hasattr(op.fgraph, "unfreeze")
-    inner = op.fgraph.unfreeze() if is_frozen else op.fgraph.clone()
+    inner = inner_graph(op)
     outer_inputs = op.outer_non_seqs(node.inputs)
     inner_inputs = inner.inputs[len(inner.inputs) - op.info.n_non_seqs :]
     new_inputs = []
@@ -142,16 +139,8 @@ def panels_for_scan(fgraph, node):
             inner.replace(product.outputs[0], fast, import_missing=True)
     if not new_inputs:
         return False
-    new_op = Scan(
-        list(inner.inputs),
-        list(inner.outputs),
-        dataclasses.replace(op.info, n_non_seqs=op.info.n_non_seqs + len(new_inputs)),
-        mode=op.mode,
-        profile=op.profile,
-        truncate_gradient=op.truncate_gradient,
-        name=op.name,
-        allow_gc=op.allow_gc,
-    )
+    n_non_seqs = op.info.n_non_seqs + len(new_inputs)
+    new_op = changed(op, inner.inputs, inner.outputs, n_non_seqs=n_non_seqs)
     return new_op.make_node(*node.inputs, *new_inputs).outputs
 
 

@@ -198,9 +198,9 @@ def _skip_zeros(x, n_nonzero, y, panels, product):
     ends = np.empty(m + 1, np.intp)
     _select(x, positions, weights, ends)
 
-    # Block by block of columns, whose sums stay in registers. All rows of the
-    # product use the same columns of y before the next, so that these are fetched once; where y
-    # is near anyway, few rows at a time, so that the product stays near.
+    # Block by block of columns, whose sums stay in registers. All rows of the product use the same
+    # columns of y before the next, so that these are fetched once; where y is near anyway, few
+    # rows at a time, so that the product stays near.
     size = product.itemsize
     short = panels.size or n * size < ROW_LINES * CACHE_LINE
     n_lines = PANEL_LINES if short else ROW_LINES

@@ -10,8 +10,6 @@ Why it is faster: nothing is stored. PyTensor copies a result of each step into 
 of all steps where it is asked for the shape of the result, and memory grows with their number.
 """
 
-import dataclasses
-
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile import optdb
@@ -25,6 +23,8 @@ from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.shape import Shape_i
 from pytensor.tensor.subtensor import Subtensor, indices_from_subtensor
 
+from rbm_sym.rewrites.scans import changed, inner_graph
+
 
 @node_rewriter([Scan])
 def last_step_only(fgraph, node):
@@ -34,8 +34,7 @@ def last_step_only(fgraph, node):
     if not chosen or info.n_mit_mot:
         return False
 
-    # PyTensor 3.3 keeps inner graphs frozen.
-    inner = op.fgraph.unfreeze() if hasattr(op.fgraph, "unfreeze") else op.fgraph
+    inner = inner_graph(op)
     inner_inputs, inner_outputs = list(inner.inputs), list(inner.outputs)
     results = op.inner_nitsot_outs(inner_outputs)
     shapes = _shapes_outside(node, inner_inputs, results)
@@ -70,19 +69,12 @@ def last_step_only(fgraph, node):
         *(sizes[i] for i in kept),
         *op.outer_non_seqs(node.inputs),
     ]
-    new_op = Scan(
+    new_op = changed(
+        op,
         new_inner_inputs,
         new_inner_outputs,
-        dataclasses.replace(
-            info,
-            n_nit_sot=len(kept),
-            n_untraced_sit_sot=info.n_untraced_sit_sot + len(chosen),
-        ),
-        mode=op.mode,
-        profile=op.profile,
-        truncate_gradient=op.truncate_gradient,
-        name=op.name,
-        allow_gc=op.allow_gc,
+        n_nit_sot=len(kept),
+        n_untraced_sit_sot=info.n_untraced_sit_sot + len(chosen),
     )
     new_outputs = new_op(*new_outer_inputs, return_list=True)
 
