@@ -309,6 +309,25 @@ def test_scans_are_rewritten(scans):
     assert any(isinstance(op, Panels) for op in ops_of(fast))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_scan_of_no_steps(dtype):
+    """What is not there: an error without the rewrite, NaN or zeros of the right shape with it."""
+    x, n_steps = pt.tensor3("x", dtype=dtype), pt.lscalar("n_steps")
+    _, products = pytensor.scan(
+        lambda count, x: (count + 1, (count + 1) * x),
+        outputs_info=[pt.constant(0, dtype=dtype), None],
+        non_sequences=x,
+        n_steps=n_steps,
+        return_updates=False,
+    )
+    multiply = pytensor.function([x, n_steps], products[-1])
+    batch = np.ones((2, 3, 4), dtype)
+    np.testing.assert_array_equal(multiply(batch, 3), 3 * batch)
+    nothing = multiply(batch, 0)
+    assert nothing.dtype == dtype
+    np.testing.assert_array_equal(nothing, np.full((2, 3, 4), np.nan if dtype == "float32" else 0))
+
+
 def training_function(mode=None, streams=MRG_RandomStreams, persistent=True, k=2):
     floatX = pytensor.config.floatX
     rng = np.random.RandomState(3)

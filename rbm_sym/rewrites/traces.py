@@ -12,10 +12,14 @@ of all steps where it is asked for the shape of the result, and memory grows wit
 
 import numpy as np
 import pytensor.tensor as pt
+from numba.cpython.unsafe.tuple import tuple_setitem
 from pytensor.compile import optdb
 from pytensor.compile.builders import infer_shape
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
+from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
 from pytensor.tensor.basic import get_underlying_scalar_constant_value
@@ -24,6 +28,45 @@ from pytensor.tensor.shape import Shape_i
 from pytensor.tensor.subtensor import Subtensor, indices_from_subtensor
 
 from rbm_sym.rewrites.scans import changed, inner_graph
+
+
+class NothingYet(Op):
+    """What a result is before the first step: an array of these lengths of NaN, integers of zero.
+
+    PyTensor's own Alloc would do, but numba compiles an assignment to a whole array for seconds,
+    most of them for the text of its error.
+    """
+
+    __props__ = ("dtype",)
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def make_node(self, *lengths):
+        lengths = [pt.cast(length, "int64") for length in lengths]
+        return Apply(self, lengths, [pt.tensor(dtype=self.dtype, shape=(None,) * len(lengths))])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.full(inputs, self.value())
+
+    def value(self):
+        dtype = np.dtype(self.dtype)
+        return dtype.type(np.nan if dtype.kind == "f" else 0)
+
+
+@register_funcify_default_op_cache_key(NothingYet)
+def numba_nothing_yet(op, node, **kwargs):
+    value, ndim = op.value(), len(node.inputs)
+    no_shape = (0,) * ndim
+
+    @numba_njit
+    def nothing_yet(*lengths):
+        shape = no_shape
+        for i in range(ndim):
+            shape = tuple_setitem(shape, i, lengths[i].item())
+        return np.full(shape, value)
+
+    return nothing_yet
 
 
 @node_rewriter([Scan])
@@ -65,7 +108,7 @@ def last_step_only(fgraph, node):
     new_outer_inputs = [
         *node.inputs[:n_first_outer],
         # What they are before the first step only shows where there is none.
-        *(_nothing_yet(shapes[i], results[i].dtype) for i in chosen),
+        *(NothingYet(results[i].dtype)(*shapes[i]) for i in chosen),
         *(sizes[i] for i in kept),
         *op.outer_non_seqs(node.inputs),
     ]
@@ -92,10 +135,6 @@ def last_step_only(fgraph, node):
                 new = last_step[_indices(client)[1:]]
             replacements[client.outputs[0]] = new
     return replacements
-
-
-def _nothing_yet(shape, dtype):
-    return pt.full(shape, np.asarray(np.nan if dtype.startswith("float") else 0, dtype))
 
 
 def _only_last_is_read(fgraph, trace):
