@@ -1,10 +1,12 @@
 """Whole runs against real Theano: the same samples, parameters and costs from the same seed."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytensor
 import pytest
 
 import rbm_sym
@@ -21,6 +23,7 @@ from replay import (
     replay,
     snapshots,
 )
+from train_rbm import make_persistent_chain, make_rbm, training_function
 
 RUNS = load_runs()
 TUTORIAL = [name for name in RUNS if name.startswith("tutorial_") and name.endswith("_float64")]
@@ -74,16 +77,38 @@ def test_other_settings_and_samples(name, pictures):
     assert_same(here, RUNS[name])
 
 
+def test_in_float32_rounding_flips_samples_as_rarely_as_in_theano(pictures):
+    """A sample falls otherwise where its random number lies between a probability and its rounding.
+
+    So the sum of all rounding errors is the number of samples that an update is expected to flip,
+    and one over it the number of updates before the first: Theano's, recorded here and with the
+    kernels for another processor, part after 30.
+    """
+    settings = RUNS["tutorial_pcd15_mrg_float32"]["settings"]
+    args = argparse.Namespace(**settings)
+    with pytensor.config.change_flags(floatX="float32"):
+        rbm, _ = make_rbm(args, 784)
+        chain = make_persistent_chain(args)
+        train_x = pytensor.shared(pictures, borrow=True)
+        update, _ = training_function(args, rbm, chain, train_x)
+        means = [rbm.propdown(chain)[1], rbm.propup(rbm.input)[1]]
+        means = pytensor.function([rbm.input], means)
+    for index in range(40):
+        update(index)
+    v = (pictures[:20] > 0.5).astype("float32")
+    W, hbias, vbias, h = (
+        x.get_value().astype("float64") for x in (rbm.W, rbm.hbias, rbm.vbias, chain)
+    )
+    exact = [1 / (1 + np.exp(-x)) for x in (h @ W.T + vbias, v @ W + hbias)]
+    errors = [np.abs(here - there).sum() for here, there in zip(means(v), exact, strict=True)]
+    assert args.k * sum(errors) < 1 / 30
+
+
 @pytest.mark.slow
-def test_in_float32_the_run_follows_about_as_far_as_theano_itself(pictures):
+def test_in_float32_the_first_ten_updates_are_the_same(pictures):
     there = RUNS["tutorial_pcd15_mrg_float32"]
-    here, _ = replay(there["settings"], pictures)
-    ours = first_above(0.1, cost_differences(here["costs"], there["costs"]))
-    other = load_runs(REFERENCE / "rounding_skylakex.npz")["tutorial_pcd15_mrg_float32"]
-    theanos = first_above(0.1, cost_differences(other["costs"], there["costs"]))
-    # Rounding decides where: an update compares 385,000 probabilities with random numbers.
-    assert ours >= theanos - 5
-    (first, *_) = snapshots(here, there)
+    here, _ = replay(there["settings"], pictures, 20)
+    (first,) = snapshots(here, there)
     assert first[0] == 10 and first[1] < 1e-4 and first[2] == 1
 
 
