@@ -67,10 +67,7 @@ def replay(settings, pictures, n_updates=None):
     n_updates = min(n_updates or args.updates, len(pictures) // args.batch_size)
     with pytensor.config.change_flags(floatX=args.floatX):
         pictures = pictures[:, :: args.columns].astype(args.floatX)
-        rbm, _ = make_rbm(args, pictures.shape[1])
-        chain = make_persistent_chain(args)
-        train_x = pytensor.shared(pictures, borrow=True)
-        update, updates = training_function(args, rbm, chain, train_x)
+        rbm, chain, update, updates = prepare(args, pictures)
         compile_now(update, updates)
         began = time.perf_counter()
         made = run_settings.trace({**settings, "updates": n_updates}, update, rbm, chain)
@@ -80,6 +77,14 @@ def replay(settings, pictures, n_updates=None):
             sample = sampling_function(rbm, start, args.sample_steps)
             made |= run_settings.samples(sample)
     return made, milliseconds
+
+
+def prepare(args, pictures):
+    """Of a run: its RBM, its persistent chain (None for CD), its training function, its updates."""
+    rbm, _ = make_rbm(args, pictures.shape[1])
+    chain = make_persistent_chain(args)
+    update, updates = training_function(args, rbm, chain, pytensor.shared(pictures, borrow=True))
+    return rbm, chain, update, updates
 
 
 def snapshots(here, there):

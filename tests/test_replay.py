@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytest
+from enumeration import sigmoid
 
 import rbm_sym
 from rbm_sym.datasets import read_arrays
@@ -19,11 +20,11 @@ from replay import (
     difference,
     first_above,
     load_runs,
+    prepare,
     record,
     replay,
     snapshots,
 )
-from train_rbm import make_persistent_chain, make_rbm, training_function
 
 RUNS = load_runs()
 TUTORIAL = [name for name in RUNS if name.startswith("tutorial_") and name.endswith("_float64")]
@@ -84,13 +85,9 @@ def test_in_float32_rounding_flips_samples_as_rarely_as_in_theano(pictures):
     and one over it the number of updates before the first: Theano's, recorded here and with the
     kernels for another processor, part after 30.
     """
-    settings = RUNS["tutorial_pcd15_mrg_float32"]["settings"]
-    args = argparse.Namespace(**settings)
+    args = argparse.Namespace(**RUNS["tutorial_pcd15_mrg_float32"]["settings"])
     with pytensor.config.change_flags(floatX="float32"):
-        rbm, _ = make_rbm(args, 784)
-        chain = make_persistent_chain(args)
-        train_x = pytensor.shared(pictures, borrow=True)
-        update, _ = training_function(args, rbm, chain, train_x)
+        rbm, chain, update, _ = prepare(args, pictures)
         means = [rbm.propdown(chain)[1], rbm.propup(rbm.input)[1]]
         means = pytensor.function([rbm.input], means)
     for index in range(40):
@@ -99,7 +96,7 @@ def test_in_float32_rounding_flips_samples_as_rarely_as_in_theano(pictures):
     W, hbias, vbias, h = (
         x.get_value().astype("float64") for x in (rbm.W, rbm.hbias, rbm.vbias, chain)
     )
-    exact = [1 / (1 + np.exp(-x)) for x in (h @ W.T + vbias, v @ W + hbias)]
+    exact = sigmoid(h @ W.T + vbias), sigmoid(v @ W + hbias)
     errors = [np.abs(here - there).sum() for here, there in zip(means(v), exact, strict=True)]
     assert args.k * sum(errors) < 1 / 30
 

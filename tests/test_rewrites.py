@@ -30,9 +30,9 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 by_example = settings(max_examples=100)
 
 
-def both(inputs, outputs):
+def both(inputs, outputs, plain=PLAIN, **options):
     """The function compiled with the rewrites, and without them."""
-    return pytensor.function(inputs, outputs), pytensor.function(inputs, outputs, mode=PLAIN)
+    return [pytensor.function(inputs, outputs, mode=mode, **options) for mode in (None, plain)]
 
 
 def ops_of(function):
@@ -420,9 +420,7 @@ def check_random_graph(graph, without):
     x, y = (rng.random((2, 33, 33)) < 0.2).astype("float64")
     arguments = x, y, rng.standard_normal((33, 33)), rng.standard_normal(33), 5
     mode = get_default_mode().excluding(without)
-    functions = (
-        pytensor.function(inputs, outputs, mode=m, on_unused_input="ignore") for m in (None, mode)
-    )
+    functions = both(inputs, outputs, mode, on_unused_input="ignore")
     found, expected = (function(*arguments) for function in functions)
     assert_agree(found, expected)
 
@@ -442,22 +440,18 @@ def test_random_graphs_without_each_rewrite(without):
 
 MEMORY_PROGRAM = """
 import numpy as np, pytensor, pytensor.tensor as pt, rbm_sym
+from peers import peak_memory
 
 pytensor.config.floatX = "float64"
-
-def peak():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-
 k = pt.lscalar("k")
 rbm = rbm_sym.RBM(n_hidden=16)
 cost, updates = rbm.get_cost_updates(persistent={persistent}, k=k)
 update = pytensor.function([rbm.input, k], cost, updates=updates)
 batch = np.zeros((500, 784), pytensor.config.floatX)
 update(batch, 2)
-before = peak()
+before = peak_memory()
 update(batch, 400)
-print(peak() - before)
+print(peak_memory() - before)
 """
 
 
@@ -465,7 +459,10 @@ print(peak() - before)
 @pytest.mark.parametrize("persistent", ["None", "pytensor.shared(np.zeros((500, 16), 'float64'))"])
 def test_memory_does_not_grow_with_the_chain(persistent):
     program = MEMORY_PROGRAM.format(persistent=persistent)
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    scripts = Path(__file__).parent.parent / "scripts"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=scripts
+    )
     assert not run.returncode, run.stderr
     # A trace of the visible units alone would take 1,200 MiB.
     assert float(run.stdout) < 10

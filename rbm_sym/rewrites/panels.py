@@ -28,7 +28,7 @@ from pytensor.tensor.math import Dot
 
 from rbm_sym.kernels import CACHE_LINE, FLOATS, any_layout, array_type, empty_aligned, kernel
 from rbm_sym.rewrites.products import PANEL_LINES, SparseProduct
-from rbm_sym.rewrites.scans import changed, inner_graph
+from rbm_sym.rewrites.scans import changed, inner_graph, is_tensor
 from rbm_sym.vectors import TILE, address, copy_line, transpose_tile
 
 # Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
@@ -159,8 +159,7 @@ def _rows_multiplied(node):
     op = node.op
     states = [x for x in op.outer_sitsot(node.inputs) if x.ndim == 3]
     untraced = op.outer_untraced_sit_sot(node.inputs)
-    # A state may also be a random number generator.
-    states += [x for x in untraced if isinstance(x.type, pt.TensorType) and x.type.ndim == 2]
+    states += [x for x in untraced if is_tensor(x) and x.type.ndim == 2]
     states = [x for x in states if x.dtype.startswith("float")]
     n_steps = node.inputs[0]
     return n_steps * states[0].shape[-2] if states else n_steps

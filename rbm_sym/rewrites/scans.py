@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytensor.tensor as pt
 from pytensor.scan.op import Scan
 
 
@@ -23,3 +24,8 @@ def changed(op, inputs, outputs, **counts):
         name=op.name,
         allow_gc=op.allow_gc,
     )
+
+
+def is_tensor(state):
+    """Whether a state is a tensor: it may be a random number generator, too."""
+    return isinstance(state.type, pt.TensorType)

@@ -27,7 +27,7 @@ from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.shape import Shape_i
 from pytensor.tensor.subtensor import Subtensor, indices_from_subtensor
 
-from rbm_sym.rewrites.scans import changed, inner_graph
+from rbm_sym.rewrites.scans import changed, inner_graph, is_tensor
 
 
 class NothingYet(Op):
@@ -169,7 +169,7 @@ def _shapes_outside(node, inner_inputs, results):
     stacked = [*stacked, *op.outer_sitsot(node.inputs)]
     unstacked = [*op.outer_untraced_sit_sot(node.inputs), *op.outer_non_seqs(node.inputs)]
     input_shapes = [tuple(x.shape)[1:] for x in stacked]
-    input_shapes += [tuple(x.shape) if _is_tensor(x) else None for x in unstacked]
+    input_shapes += [tuple(x.shape) if is_tensor(x) else None for x in unstacked]
     shapes = infer_shape(results, inner_inputs, input_shapes)
     # Lengths that should be equal are compared where the results are computed.
     shapes = [shape and [_without_assertion(length) for length in shape] for shape in shapes]
@@ -181,10 +181,6 @@ def _shapes_outside(node, inner_inputs, results):
 def _without_assertion(length):
     asserted = length.owner is not None and isinstance(length.owner.op, CheckAndRaise)
     return length.owner.inputs[0] if asserted else length
-
-
-def _is_tensor(variable):
-    return isinstance(variable.type, pt.TensorType)
 
 
 # Before PyTensor decides how much of each trace it keeps.
