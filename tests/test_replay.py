@@ -102,6 +102,21 @@ def test_in_float32_rounding_flips_samples_as_rarely_as_in_theano(pictures):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not pytensor.__version__.startswith("3.0."),
+    reason="one rounding decides where; PyTensor 3.3 rounds otherwise and parts at update 22",
+)
+def test_in_float32_the_run_follows_about_as_far_as_theano_itself(pictures):
+    there = RUNS["tutorial_pcd15_mrg_float32"]
+    here, _ = replay(there["settings"], pictures)
+    ours = first_above(0.1, cost_differences(here["costs"], there["costs"]))
+    other = load_runs(REFERENCE / "rounding_skylakex.npz")["tutorial_pcd15_mrg_float32"]
+    theanos = first_above(0.1, cost_differences(other["costs"], there["costs"]))
+    # Rounding decides where: an update compares 385,000 probabilities with random numbers.
+    assert ours >= theanos - 5
+
+
+@pytest.mark.slow
 def test_in_float32_the_first_ten_updates_are_the_same(pictures):
     there = RUNS["tutorial_pcd15_mrg_float32"]
     here, _ = replay(there["settings"], pictures, 20)
