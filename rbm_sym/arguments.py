@@ -49,6 +49,19 @@ def check_learning_rate(name, lr):
         )
 
 
+def check_number(name, value, least, below=None):
+    """Raise unless `value` is a symbolic scalar, or a number from `least` on and below `below`."""
+    if isinstance(value, Variable):
+        if value.ndim != 0:
+            raise TypeError(f"{name}: a scalar is needed, not a {value.type}")
+        return
+    limits = f"a number of at least {least}" + (f" and less than {below}" if below else "")
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name}: {limits} is needed, not {value!r}")
+    if not (least <= value < (below or np.inf)):
+        raise ValueError(f"{name}: {limits} is needed, not {value}")
+
+
 def check_shared(name, variable, what="variable"):
     """Raise TypeError unless `variable` is a shared variable."""
     if not isinstance(variable, SharedVariable):
@@ -87,3 +100,15 @@ def check_tensor(name, variable, shape):
             f"{name}: {expected} is needed, not one of shape {tuple(found)}; give it that shape, "
             "or the model other numbers of units"
         )
+
+
+def check_inverse_temperatures(name, values, first=None):
+    """Raise unless `values` are two or more increasing numbers from 0 to 1, the last of them 1."""
+    found = np.asarray(values)
+    expected = "two or more increasing numbers from 0 to 1, the last of them 1"
+    if found.ndim != 1 or found.dtype.kind not in "iuf":
+        raise TypeError(f"{name}: {expected} are needed, not {values!r}")
+    if len(found) < 2 or found[0] < 0 or found[-1] != 1 or not (np.diff(found) > 0).all():
+        raise ValueError(f"{name}: {expected} are needed, not {found}")
+    if first is not None and found[0] != first:
+        raise ValueError(f"{name}: the first of them must be {first}, not {found[0]}")

@@ -11,12 +11,12 @@ The chain starts from the data (contrastive divergence, CD-k: Hinton 2002) or go
 the last update left it (persistent contrastive divergence, PCD-k: Tieleman 2008).
 """
 
-import pytensor
 import pytensor.tensor as pt
 
 from rbm_sym.arguments import check_learning_rate, check_shared, check_step_count
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.streams import stream_updates
+from rbm_sym.update_rules import gradient_descent
 
 
 class EnergyModel:
@@ -93,6 +93,10 @@ class EnergyModel:
         """
         return pt.mean(self.free_energy(self.input)) - pt.mean(self.free_energy(particles))
 
+    def gradients(self, particles):
+        """The gradient of `cost` in each of `params`, with the particles held constant."""
+        return pt.grad(self.cost(particles), self.params, consider_constant=[particles])
+
     def get_cost_updates(self, lr=0.1, persistent=None, k=1):
         """One update of CD-k or PCD-k.
 
@@ -120,11 +124,8 @@ class EnergyModel:
         """
         self._check_training(lr, persistent, k)
         chain_end, updates = self.negative_phase(persistent, k)
-        particles = self.negative_particles(chain_end)
-        gradients = pt.grad(self.cost(particles), self.params, consider_constant=[particles])
-        for param, gradient in zip(self.params, gradients, strict=True):
-            updates[param] = param - gradient * pt.cast(lr, pytensor.config.floatX)
-
+        gradients = self.gradients(self.negative_particles(chain_end))
+        updates |= gradient_descent(self.params, gradients, lr)
         monitoring_cost = self.monitoring_cost(chain_end, persistent, updates)
         return monitoring_cost, stream_updates([monitoring_cost, *updates.values()]) | updates
 

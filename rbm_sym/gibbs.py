@@ -14,18 +14,22 @@ from rbm_sym.arguments import check_step_count
 from rbm_sym.streams import stream_updates
 
 
-def gibbs_chain(step, chain_start, n_steps):
+def gibbs_chain(step, chain_start, n_steps=None, sequences=()):
     """Run `n_steps` steps of a Markov chain.
 
     Parameters
     ----------
     step : function from the chain's state to a variable or a list of variables
-        One transition. Its last result is the next state, of the dtype and number of dimensions
-        of `chain_start`. It is called exactly once. Every random stream that it draws from
-        must be made inside of it: a draw made before would be the same at each step.
+        One transition; after the state it gets an entry of each of the sequences. Its last
+        result is the next state, of the dtype and number of dimensions of `chain_start`. It is
+        called exactly once. Every random stream that it draws from must be made inside of it: a
+        draw made before would be the same at each step.
     chain_start : tensor
         The state before the first step.
-    n_steps : int or integer scalar, at least 1
+    n_steps : int or integer scalar, at least 1; None takes the length of the first sequence
+    sequences : list of tensors or arrays
+        What differs from step to step, such as a temperature: step t gets entry t along the
+        leading axis of each. They must be at least `n_steps` long.
 
     Returns
     -------
@@ -39,17 +43,24 @@ def gibbs_chain(step, chain_start, n_steps):
     ------
     TypeError
         if `step` returns no variables, or a state of another type than `chain_start`, or
-        `n_steps` is no integer
+        `n_steps` is no integer, or one of the sequences is a scalar
     ValueError
         if `n_steps` is below 1, or `step` draws from a stream made outside of it
     """
+    sequences = [pt.as_tensor_variable(sequence) for sequence in sequences]
+    for i, sequence in enumerate(sequences):
+        if sequence.ndim == 0:
+            raise TypeError(f"sequences[{i}]: an entry for each step is needed, not a scalar")
+    if n_steps is None and sequences:
+        n_steps = sequences[0].shape[0]
     check_step_count("n_steps", n_steps)
     if isinstance(n_steps, Variable):
         at_least_one = CheckAndRaise(ValueError, "n_steps: at least 1 step of the chain is needed")
         n_steps = at_least_one(n_steps, pt.ge(n_steps, 1))
     chain_start = pt.as_tensor_variable(chain_start)
     state = pt.tensor("chain_state", dtype=chain_start.dtype, shape=(None,) * chain_start.ndim)
-    result, made_by_step = _call_once(step, state)
+    entries = [sequence[0].type() for sequence in sequences]
+    result, made_by_step = _call_once(step, state, *entries)
     outputs = [result] if isinstance(result, Variable) else _as_list(result)
     _check_next_state(outputs[-1], chain_start)
     if 1 in chain_start.type.shape:
@@ -70,11 +81,12 @@ def gibbs_chain(step, chain_start, n_steps):
     def step_again(*own_variables):
         return clone_replace(
             [*outputs, *step_updates.values()],
-            dict(zip([state, *step_updates], own_variables, strict=True)),
+            dict(zip([*entries, state, *step_updates], own_variables, strict=True)),
         )
 
     over_time = pytensor.scan(
         step_again,
+        sequences=sequences,
         outputs_info=[None] * (len(outputs) - 1) + [chain_start, *step_updates],
         n_steps=n_steps,
         return_list=True,
@@ -89,9 +101,9 @@ def gibbs_chain(step, chain_start, n_steps):
     return (over_time[0] if isinstance(result, Variable) else over_time), updates
 
 
-def _call_once(step, state):
+def _call_once(step, *arguments):
     with sharedvalue.collect_new_shareds() as made:
-        result = step(state)
+        result = step(*arguments)
     # A chain inside of a chain: the outer one must hear of the streams made in here, and the
     # collector above has hidden them from its own.
     outer = sharedvalue.__SHARED_CONTEXT__

@@ -157,6 +157,39 @@ def test_a_chain_within_a_chain(double):
     np.testing.assert_allclose(states[-1], noise.sum(axis=(0, 1)), rtol=1e-14)
 
 
+def test_what_differs_from_step_to_step(double):
+    """Each step gets its own entry of every sequence, after the state."""
+    rng = RandomStreams(5)
+    scales, shifts = np.array([1.0, 10.0, 100.0]), np.arange(12.0).reshape(4, 3)
+
+    def step(state, scale, shift):
+        noise = rng.uniform(size=state.shape, dtype="float64")
+        return [noise, state + scale * noise + shift]
+
+    outputs, updates = gibbs_chain(step, pt.zeros(3), sequences=[scales, shifts])
+    noise, states = pytensor.function([], outputs, updates=updates, mode=PYTHON)()
+    assert noise.shape == (3, 3) and len(set(noise.ravel())) == 9
+    np.testing.assert_allclose(states, np.cumsum(scales[:, None] * noise + shifts[:3], axis=0))
+
+
+@pytest.mark.parametrize("mode", [PYTHON, None])
+def test_a_chain_over_the_units_within_each_step(double, mode):
+    """Scan in scan: the inner chain visits the units one by one, with draws of their own."""
+    rng = MRG_RandomStreams(5)
+
+    def visit(state, i):
+        noise = rng.uniform(size=state.shape[:1], dtype="float64")
+        return pt.set_subtensor(state[:, i], state[:, i] + noise)
+
+    def sweep(state):
+        return gibbs_chain(visit, state, sequences=[pt.arange(3)])[0][-1]
+
+    states, updates = gibbs_chain(sweep, pt.zeros((2, 3)), 4)
+    states = pytensor.function([], states, updates=updates, mode=mode)()
+    draws = np.diff(states, axis=0, prepend=np.zeros((1, 2, 3)))
+    assert len(set(draws.ravel())) == 4 * 2 * 3 and (draws > 0).all() and (draws < 1).all()
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # PyTensor's
 def test_pytensors_own_streams_work_in_a_step(double):
     from pytensor.tensor.random.utils import RandomStream
@@ -189,6 +222,7 @@ def test_a_generator_without_an_update_is_refused(double):
     ("step", "n_steps", "error", "message"),
     [
         (lambda x: x, 0, ValueError, "n_steps: .*not 0"),
+        (lambda x: x, None, TypeError, "n_steps: .*not None"),
         (lambda x: x, 1.5, TypeError, "n_steps: .*not 1.5"),
         (lambda x: x, True, TypeError, "n_steps: .*not True"),
         (lambda x: x, pt.dscalar(), TypeError, "n_steps: "),
@@ -203,3 +237,11 @@ def test_bad_arguments(double, step, n_steps, error, message):
     with pytest.raises(error, match=message) as caught:
         gibbs_chain(step, pt.zeros(4), n_steps)
     assert "\n" not in str(caught.value)
+
+
+def test_bad_sequences(double):
+    with pytest.raises(TypeError, match=r"sequences\[1\]: .*not a scalar"):
+        gibbs_chain(lambda x, a, b: x, pt.zeros(4), 2, sequences=[pt.arange(2), 3.0])
+    states, _ = gibbs_chain(lambda x, a: x + a, pt.zeros(4), sequences=[pt.dvector("betas")])
+    with pytest.raises(ValueError, match="n_steps: at least 1 step"):
+        states.eval({"betas": np.zeros(0)})

@@ -18,6 +18,7 @@ MODULES = [
     "streams",
     "rewrites",
     "gibbs",
+    "update_rules",
     "energy",
     "rbm",
     "checkpoint",

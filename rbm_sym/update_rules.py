@@ -1,0 +1,188 @@
+"""Update rules: what gradients make of parameters.
+
+A rule is a function from (parameters, gradients, learning rate) to a dict from shared variable to
+expression, for `pytensor.function`. What changes the gradients before, or follows the parameters
+after, is a function too, so that they combine:
+
+    gradients = weight_decay(params, gradients, 1e-4, of=[W])
+    lr = falling_to_zero(0.05, n_updates, updates)
+    updates |= momentum(params, gradients, lr)
+    averages = [moving_average(updates[p], p.get_value(), 0.999, updates) for p in params]
+
+Functions that take `updates` add to it what they have to remember from one update to the next, as
+the tutorial's `get_pseudo_likelihood_cost(updates)` does.
+"""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from rbm_sym.arguments import check_count, check_learning_rate, check_number, check_shared
+
+
+def gradient_descent(params, gradients, lr):
+    """θ ← θ - lr g, the tutorial's rule.
+
+    Parameters
+    ----------
+    params : list of shared variables
+    gradients : list of expressions, one for each, of its shape and dtype
+    lr : number above 0, or symbolic scalar
+        Learning rate.
+
+    Returns
+    -------
+    dict from shared variable to expression
+
+    Raises
+    ------
+    TypeError, ValueError
+        if an argument is not as above
+    """
+    return {param: param - step for param, step in _steps(params, gradients, lr)}
+
+
+def momentum(params, gradients, lr, coefficient=0.9):
+    """m ← coefficient m - lr g, θ ← θ + m  (Polyak 1964).
+
+    As `gradient_descent`; `coefficient` is a number in [0, 1) or a symbolic scalar. There is one m
+    for each parameter, at first 0.
+    """
+    coefficient = _fraction("coefficient", coefficient)
+    updates = {}
+    for param, step in _steps(params, gradients, lr):
+        velocity = _velocity(param)
+        updates[velocity] = coefficient * velocity - step
+        updates[param] = param + updates[velocity]
+    return updates
+
+
+def nesterov(params, gradients, lr, coefficient=0.9):
+    """m ← coefficient m - lr g, θ ← θ + coefficient m - lr g, with the new m  (Nesterov 1983).
+
+    As `momentum`. θ is the point ahead, at which the gradient is taken (Sutskever et al. 2013).
+    """
+    coefficient = _fraction("coefficient", coefficient)
+    updates = {}
+    for param, step in _steps(params, gradients, lr):
+        velocity = _velocity(param)
+        updates[velocity] = coefficient * velocity - step
+        updates[param] = param + coefficient * updates[velocity] - step
+    return updates
+
+
+def weight_decay(params, gradients, rate, of):
+    """g + rate θ for the parameters in `of`, the gradient of rate / 2 Σ θ² added; g for others.
+
+    Parameters
+    ----------
+    params, gradients : as for `gradient_descent`
+    rate : number of at least 0, or symbolic scalar
+    of : list of those parameters that decay: usually the weights, not the biases
+
+    Returns
+    -------
+    list of expressions: the gradients to descend
+    """
+    _check_gradients(params, gradients)
+    check_number("rate", rate, least=0)
+    for param in of:
+        if param not in params:
+            raise ValueError(f"of: {param} is none of params, {params}; name parameters of theirs")
+    return [
+        gradient + _in_floatX(rate) * param if param in of else gradient
+        for param, gradient in zip(params, gradients, strict=True)
+    ]
+
+
+def centered(gradients, visible_mean, hidden_mean):
+    """The centered gradient of an RBM, from that of its W, hbias and vbias.
+
+    It is the gradient in the parameters of the same RBM written with x - μ for v and h - λ for h,
+    and no longer depends on whether a unit that is on is coded 1 or 0:
+
+        ∇W - μ ∇c' - ∇b λ',    ∇c - (∇W centered)'μ,    ∇b - (∇W centered) λ
+
+    (Montavon and Müller 2012; Cho, Raiko and Ilin 2011; Melchior, Fischer and Wiskott 2016, whose
+    μ and λ are moving averages over data and model.)
+
+    Parameters
+    ----------
+    gradients : list of the gradients of W (n_visible, n_hidden), hbias and vbias
+    visible_mean, hidden_mean : μ (n_visible,) and λ (n_hidden,), in [0, 1]; any are valid
+
+    Returns
+    -------
+    list of three expressions, in the same order
+    """
+    of_W, of_hbias, of_vbias = gradients
+    visible_mean, hidden_mean = map(pt.as_tensor_variable, (visible_mean, hidden_mean))
+    of_W = of_W - pt.outer(visible_mean, of_hbias) - pt.outer(of_vbias, hidden_mean)
+    return [of_W, of_hbias - pt.dot(visible_mean, of_W), of_vbias - pt.dot(of_W, hidden_mean)]
+
+
+def moving_average(expression, start, decay, updates):
+    """a ← decay a + (1 - decay) expression, as a shared variable.
+
+    Parameters
+    ----------
+    expression : floatX tensor
+    start : array of its shape
+    decay : number in [0, 1), or symbolic scalar: the nearer to 1, the longer the memory
+    updates : dict that the training function gets; the new average is added
+
+    Returns
+    -------
+    shared floatX variable: the average as it was before the update
+    """
+    decay = _fraction("decay", decay)
+    average = pytensor.shared(np.array(start, dtype=pytensor.config.floatX), name="average")
+    updates[average] = decay * average + (1 - decay) * expression
+    return average
+
+
+def falling_to_zero(lr, n_updates, updates):
+    """lr (1 - t / n_updates) at update t = 0, 1, …, then 0: a symbolic floatX scalar.
+
+    Parameters
+    ----------
+    lr : number above 0, or symbolic scalar
+    n_updates : int, at least 1
+    updates : dict that the training function gets; the count t, a shared int64, is added
+    """
+    check_learning_rate("lr", lr)
+    check_count("n_updates", n_updates, of="update")
+    count = pytensor.shared(np.int64(0), name="n_updates_done")
+    updates[count] = count + 1
+    return _in_floatX(lr) * _in_floatX(pt.maximum(0, 1 - count / n_updates))
+
+
+def _steps(params, gradients, lr):
+    _check_gradients(params, gradients)
+    check_learning_rate("lr", lr)
+    lr = _in_floatX(lr)
+    return [(p, gradient * lr) for p, gradient in zip(params, gradients, strict=True)]
+
+
+def _check_gradients(params, gradients):
+    for i, param in enumerate(params):
+        check_shared(f"params[{i}]", param)
+    if len(params) != len(gradients):
+        raise ValueError(
+            f"gradients: one for each of the {len(params)} parameters is needed, not "
+            f"{len(gradients)}"
+        )
+
+
+def _velocity(param):
+    zeros = np.zeros_like(param.get_value(borrow=True))
+    return pytensor.shared(zeros, name=f"velocity_of_{param.name}", borrow=True)
+
+
+def _fraction(name, value):
+    check_number(name, value, least=0, below=1)
+    return _in_floatX(value)
+
+
+def _in_floatX(value):  # noqa: N802 (PyTensor's name)
+    return pt.cast(value, pytensor.config.floatX)
