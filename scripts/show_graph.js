@@ -1,0 +1,85 @@
+// What scripts/show_graph.py adds to PyTensor's d3viz: a page that shows one of several graphs, each
+// laid out here and not by Graphviz. `graphs` holds their DOT sources by title, and
+// `colors` what the colours of their nodes mean.
+
+// The part of the address after # says which graph is shown.
+const shown = decodeURIComponent(location.hash.slice(1)) in graphs
+	? decodeURIComponent(location.hash.slice(1))
+	: Object.keys(graphs)[0];
+addEventListener("hashchange", () => location.reload());
+
+addEventListener("load", () => {
+	const menu = d3.select("#menu");
+	for (const title of Object.keys(graphs)) {
+		const link = menu.append("a").text(title).attr("href", "#" + encodeURIComponent(title));
+		link.style("font-weight", title === shown ? "bold" : "normal");
+	}
+	for (const [kind, color] of Object.entries(colors)) {
+		menu.append("span").text(kind).style("background", color);
+	}
+	menu.append("span").text("red edge: overwritten; blue edge: viewed");
+	menu.append("span").text("double click a scan to open or close it");
+	menu.selectAll("a, span").style("margin", "0 8px");
+});
+
+// d3viz calls its function drawGraph when the page is opened, and when a scan is opened or closed.
+const drawGraphAsPlaced = drawGraph;
+drawGraph = () => {
+	// By number, edges would be drawn once before they have ends.
+	for (const edge of graph.edges) {
+		edge.source = graph.nodes[edge.source];
+		edge.target = graph.nodes[edge.target];
+	}
+	place(undefined);
+	drawGraphAsPlaced();
+	fitIntoWindow();
+};
+
+// Gives the nodes inside of an open node, or the outermost ones, their positions; returns the size.
+function place(parent) {
+	const members = graph.nodes.filter((node) => node.parent === parent);
+	const layout = new dagreD3.Digraph();
+	for (const node of members) {
+		const size = node.isParent ? place(node) : node.value;
+		layout.addNode(node.id, { width: size.width, height: size.height });
+	}
+	for (const { source, target } of graph.edges) {
+		const from = memberAround(source, parent);
+		const to = memberAround(target, parent);
+		if (from && to && from !== to) layout.addEdge(null, from.id, to.id);
+	}
+	const placed = dagreD3.layout().nodeSep(30).rankSep(80).run(layout);
+	for (const node of members) {
+		const { x, y, width, height } = placed.node(node.id);
+		node.x = x;
+		node.y = y;
+		if (node.isParent) shiftInside(node, x - width / 2, y - height / 2);
+	}
+	const { width, height } = placed.graph();
+	return { width, height };
+}
+
+// The node itself or the open one around it that lies directly inside of `parent`.
+function memberAround(node, parent) {
+	while (node && node.parent !== parent) node = node.parent;
+	return node;
+}
+
+function shiftInside(parent, dx, dy) {
+	for (const node of graph.nodes.filter((node) => node.parent === parent)) {
+		node.x += dx;
+		node.y += dy;
+		if (node.isParent) shiftInside(node, dx, dy);
+	}
+}
+
+function fitIntoWindow() {
+	const box = pane.node().getBBox();
+	const [width, height] = [innerWidth, innerHeight - 40];
+	const scale = Math.min(1, 0.95 * Math.min(width / box.width, height / box.height));
+	const left = (width - scale * box.width) / 2 - scale * box.x;
+	const top = (height - scale * box.height) / 2 - scale * box.y;
+	// d3viz moves all by (300, 100).
+	zoom.scaleExtent([scale / 2, 8]).scale(scale).translate([left - 300, top - 100]);
+	zoom.event(svg);
+}
