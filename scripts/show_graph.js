@@ -1,6 +1,6 @@
-// What scripts/show_graph.py adds to PyTensor's d3viz: a page that shows one of several graphs, each
-// laid out here and not by Graphviz. `graphs` holds their DOT sources by title, and
-// `colors` what the colours of their nodes mean.
+// What scripts/show_graph.py adds to PyTensor's d3viz: a page that shows one of several graphs,
+// each laid out here and not by Graphviz. `graphs` holds their DOT sources by title, `colors` what
+// the colours of their nodes mean.
 
 // The part of the address after # says which graph is shown.
 const shown = decodeURIComponent(location.hash.slice(1)) in graphs
@@ -12,14 +12,17 @@ addEventListener("load", () => {
 	const menu = d3.select("#menu");
 	for (const title of Object.keys(graphs)) {
 		const link = menu.append("a").text(title).attr("href", "#" + encodeURIComponent(title));
-		link.style("font-weight", title === shown ? "bold" : "normal");
+		link.style("font-weight", title === shown ? "bold" : "normal").style("margin", "0 8px");
 	}
+
+	const legend = d3.select("body").append("div");
+	legend.style({ position: "fixed", bottom: 0, font: "small sans-serif" });
 	for (const [kind, color] of Object.entries(colors)) {
-		menu.append("span").text(kind).style("background", color);
+		legend.append("span").text(kind).style({ background: color, margin: "0 8px" });
 	}
-	menu.append("span").text("red edge: overwritten; blue edge: viewed");
-	menu.append("span").text("double click a scan to open or close it");
-	menu.selectAll("a, span").style("margin", "0 8px");
+	legend.append("span").text(
+		"red edge: overwritten; blue edge: viewed; a double click opens or closes a scan"
+	);
 });
 
 // d3viz calls its function drawGraph when the page is opened, and when a scan is opened or closed.
@@ -40,8 +43,7 @@ function place(parent) {
 	const members = graph.nodes.filter((node) => node.parent === parent);
 	const layout = new dagreD3.Digraph();
 	for (const node of members) {
-		const size = node.isParent ? place(node) : node.value;
-		layout.addNode(node.id, { width: size.width, height: size.height });
+		layout.addNode(node.id, node.isParent ? place(node) : sizeOf(node.value));
 	}
 	for (const { source, target } of graph.edges) {
 		const from = memberAround(source, parent);
@@ -57,6 +59,12 @@ function place(parent) {
 	}
 	const { width, height } = placed.graph();
 	return { width, height };
+}
+
+// d3viz draws ellipses wider and higher than their text.
+function sizeOf({ shape, width, height }) {
+	const scale = shape === "ellipse" ? 1.2 : 1;
+	return { width: scale * width, height: scale * height };
 }
 
 // The node itself or the open one around it that lies directly inside of `parent`.
