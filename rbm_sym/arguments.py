@@ -112,3 +112,14 @@ def check_inverse_temperatures(name, values, first=None):
         raise ValueError(f"{name}: {expected} are needed, not {found}")
     if first is not None and found[0] != first:
         raise ValueError(f"{name}: the first of them must be {first}, not {found[0]}")
+
+
+def check_seed(name, seed):
+    """Raise unless `seed` is None or an integer from 0 and below 2**32."""
+    if seed is None:
+        return
+    expected = "an integer from 0 and below 2**32, or None"
+    if not isinstance(seed, Integral) or isinstance(seed, bool):
+        raise TypeError(f"{name}: {expected} is needed, not {seed!r}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"{name}: {expected} is needed, not {seed}")

@@ -79,6 +79,22 @@ def share(x, y):
     return shared_x, pt.cast(shared_y, "int32")
 
 
+def draw_binary(pictures, seed):
+    """Zeros and ones drawn from grey levels, which are taken as the probabilities of a one.
+
+    Parameters
+    ----------
+    pictures : array of values in [0, 1]
+    seed : int from 0 and below 2**32
+
+    Returns
+    -------
+    array of the same shape and dtype
+    """
+    uniform = np.random.RandomState(seed).uniform(size=pictures.shape)
+    return (uniform < pictures).astype(pictures.dtype)
+
+
 def read_arrays(dataset):
     """Read the training, validation and test set as NumPy arrays.
 

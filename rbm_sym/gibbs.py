@@ -14,22 +14,25 @@ from rbm_sym.arguments import check_step_count
 from rbm_sym.streams import stream_updates
 
 
-def gibbs_chain(step, chain_start, n_steps=None, sequences=()):
+def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=()):
     """Run `n_steps` steps of a Markov chain.
 
     Parameters
     ----------
     step : function from the chain's state to a variable or a list of variables
-        One transition; after the state it gets an entry of each of the sequences. Its last
-        result is the next state, of the dtype and number of dimensions of `chain_start`. It is
-        called exactly once. Every random stream that it draws from must be made inside of it: a
-        draw made before would be the same at each step.
+        One transition; after the state it gets an entry of each of the sequences, then the
+        non-sequences. Its last result is the next state, of the dtype and number of dimensions of
+        `chain_start`. It is called exactly once. Every random stream that it draws from must be
+        made inside of it: a draw made before would be the same at each step.
     chain_start : tensor
         The state before the first step.
     n_steps : int or integer scalar, at least 1; None takes the length of the first sequence
     sequences : list of tensors or arrays
         What differs from step to step, such as a temperature: step t gets entry t along the
         leading axis of each. They must be at least `n_steps` long.
+    non_sequences : list of tensors or arrays
+        What is the same at every step, where this has to be said: a sample drawn before. Anything
+        else `step` may use without being given it.
 
     Returns
     -------
@@ -59,8 +62,10 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=()):
         n_steps = at_least_one(n_steps, pt.ge(n_steps, 1))
     chain_start = pt.as_tensor_variable(chain_start)
     state = pt.tensor("chain_state", dtype=chain_start.dtype, shape=(None,) * chain_start.ndim)
+    non_sequences = [pt.as_tensor_variable(same) for same in non_sequences]
     entries = [sequence[0].type() for sequence in sequences]
-    result, made_by_step = _call_once(step, state, *entries)
+    unchanging = [same.type() for same in non_sequences]
+    result, made_by_step = _call_once(step, state, *entries, *unchanging)
     outputs = [result] if isinstance(result, Variable) else _as_list(result)
     _check_next_state(outputs[-1], chain_start)
     if 1 in chain_start.type.shape:
@@ -73,7 +78,8 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=()):
             raise ValueError(
                 f"step: it draws from the stream {stream}, made outside of it or in a "
                 "pytensor.scan of its own, so that every step would repeat the draw; call the "
-                "stream's method inside step, and gibbs_chain for a chain inside step"
+                "stream's method inside step, and gibbs_chain for a chain inside step; a sample "
+                "that is meant to be the same at every step is passed in by non_sequences"
             )
 
     # Scan calls a step function with variables of its own. Ours has been called already: a
@@ -81,12 +87,13 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=()):
     def step_again(*own_variables):
         return clone_replace(
             [*outputs, *step_updates.values()],
-            dict(zip([*entries, state, *step_updates], own_variables, strict=True)),
+            dict(zip([*entries, state, *step_updates, *unchanging], own_variables, strict=True)),
         )
 
     over_time = pytensor.scan(
         step_again,
         sequences=sequences,
+        non_sequences=non_sequences,
         outputs_info=[None] * (len(outputs) - 1) + [chain_start, *step_updates],
         n_steps=n_steps,
         return_list=True,

@@ -45,7 +45,6 @@ def rbm_sym_training(
     """Its update, the RBM and the persistent chain; `without` names rewrites to leave out."""
     import pytensor
     import pytensor.tensor as pt
-    from pytensor.compile.mode import get_default_mode
 
     import rbm_sym
 
@@ -59,20 +58,16 @@ def rbm_sym_training(
     cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=k)
     index = pt.lscalar("index")
     batch = pytensor.shared(data.astype(dtype))[index * batch_size : (index + 1) * batch_size]
-    update = pytensor.function(
-        [index],
-        cost if monitoring else None,
-        updates=updates,
-        givens={rbm.input: batch},
-        mode=get_default_mode().excluding(without) if without else None,
-    )
+    with leave_out(without):
+        update = pytensor.function(
+            [index], cost if monitoring else None, updates=updates, givens={rbm.input: batch}
+        )
     return update, rbm, chain
 
 
 def rbm_sym_samples(data, n_hidden, batch_size, k, without=None):
     """Not training: `k` steps of `gibbs_vhv` from pictures, in a briefly trained model."""
     import pytensor
-    from pytensor.compile.mode import get_default_mode
 
     import rbm_sym
 
@@ -82,9 +77,18 @@ def rbm_sym_samples(data, n_hidden, batch_size, k, without=None):
     chain = pytensor.shared(data[:batch_size])
     steps, updates = rbm_sym.gibbs_chain(rbm.gibbs_vhv, chain, k)
     mean, sample = steps[4][-1], steps[5][-1]
-    mode = get_default_mode().excluding(without) if without else None
-    sampling = pytensor.function([], mean, updates=updates | {chain: sample}, mode=mode)
+    with leave_out(without):
+        sampling = pytensor.function([], mean, updates=updates | {chain: sample})
     return lambda index: sampling()
+
+
+def leave_out(name):
+    """A context in which functions are compiled without this rewrite; None leaves out nothing."""
+    from contextlib import nullcontext
+
+    from rbm_sym.rewrites import without
+
+    return without(name) if name else nullcontext()
 
 
 def numpy_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True):

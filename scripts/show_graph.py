@@ -5,6 +5,7 @@ The text is PyTensor's dprint, the picture PyTensor's d3viz: a file to be opened
 
 import argparse
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ import pytensor.tensor as pt
 from command_line import check_file, one_line_errors, whole_number
 from dot import COLORS, dot_source
 from pytensor import d3viz
-from pytensor.compile.mode import get_default_mode
 from pytensor.d3viz.d3viz import safe_json
 
 from rbm_sym import RBM
 from rbm_sym.files import whole_file
+from rbm_sym.rewrites import ALL, without
 
 PROGRAM = "show_graph.py"
 BATCH_SIZE = 20
@@ -31,8 +32,7 @@ def main():
     cost, updates = rbm.get_cost_updates(persistent=make_persistent_chain(args), k=args.k)
     name_results(cost, updates)
     results = [cost, *updates.values()]
-    # As a setting, since an argument of `function` does not reach inside of scans on PyTensor 3.0.
-    with pytensor.config.change_flags(mode=make_mode(args.rewrites)):
+    with without(ALL) if args.rewrites == "none" else nullcontext():
         train = pytensor.function([rbm.input], cost, updates=updates)
 
     depth = -1 if args.depth is None else args.depth
@@ -97,12 +97,6 @@ def name_results(cost, updates):
     cost.name = "monitoring cost"
     for shared, new_value in updates.items():
         new_value.name = f"updated {shared.name}"
-
-
-def make_mode(rewrites):
-    """The mode of compilation with all of rbm_sym's rewrites, or with none."""
-    mode = get_default_mode()
-    return mode.excluding("rbm_sym") if rewrites == "none" else mode
 
 
 def write_page(path, graphs):

@@ -6,6 +6,7 @@ import pytensor.tensor as pt
 import pytest
 
 from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
+from rbm_sym.streams import stream_updates
 
 PYTHON = "FAST_COMPILE"
 STREAMS = [RandomStreams, MRG_RandomStreams]
@@ -170,6 +171,22 @@ def test_what_differs_from_step_to_step(double):
     noise, states = pytensor.function([], outputs, updates=updates, mode=PYTHON)()
     assert noise.shape == (3, 3) and len(set(noise.ravel())) == 9
     np.testing.assert_allclose(states, np.cumsum(scales[:, None] * noise + shifts[:3], axis=0))
+
+
+def test_a_sample_held_through_the_chain(double):
+    """Drawn before and said to be the same at every step: then it is, and drawn anew each call."""
+    rng = RandomStreams(5)
+    held = rng.uniform(size=(4,), dtype="float64")
+    step = noise_step(rng)
+    outputs, updates = gibbs_chain(
+        lambda state, held: [held, *step(state)], pt.zeros(4), 3, non_sequences=[held]
+    )
+    updates = stream_updates(outputs) | updates
+    function = pytensor.function([], outputs, updates=updates, mode=PYTHON)
+    results = [function(), function()]
+    for held_over_time, noise, _ in results:
+        assert len(set(held_over_time.ravel())) == 4 and len(set(noise.ravel())) == 12
+    assert not np.intersect1d(results[0][0], results[1][0]).size
 
 
 @pytest.mark.parametrize("mode", [PYTHON, None])

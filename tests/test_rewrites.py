@@ -12,27 +12,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytensor.compile import optdb
-from pytensor.compile.mode import get_default_mode
 from pytensor.scan.op import Scan
 
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
 from rbm_sym.generators import MersenneTwisterBernoulli, mersenne_twister_state
-from rbm_sym.rewrites import NAMES
+from rbm_sym.rewrites import ALL, NAMES, without
 from rbm_sym.rewrites.elementary import VectorFunction
 from rbm_sym.rewrites.panels import Panels
 from rbm_sym.rewrites.products import MatrixPlusProduct, SparseProduct
 from rbm_sym.rewrites.sums import MatrixSum
 
-PLAIN = get_default_mode().excluding("rbm_sym")
 FLOATS = ["float32", "float64"]
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 by_example = settings(max_examples=100)
 
 
-def both(inputs, outputs, plain=PLAIN, **options):
+def both(inputs, outputs, left_out=ALL, **options):
     """The function compiled with the rewrites, and without them."""
-    return [pytensor.function(inputs, outputs, mode=mode, **options) for mode in (None, plain)]
+    fast = pytensor.function(inputs, outputs, **options)
+    with without(left_out):
+        return fast, pytensor.function(inputs, outputs, **options)
 
 
 def ops_of(function):
@@ -328,42 +328,51 @@ def test_scan_of_no_steps(dtype):
     np.testing.assert_array_equal(nothing, np.full((2, 3, 4), np.nan if dtype == "float32" else 0))
 
 
-def training_function(mode=None, streams=MRG_RandomStreams, persistent=True, k=2):
+def training_function(streams=MRG_RandomStreams, persistent=True, k=2):
     floatX = pytensor.config.floatX
     rng = np.random.RandomState(3)
     rbm = RBM(n_visible=30, n_hidden=20, numpy_rng=rng, theano_rng=streams(5))
     chain = pytensor.shared(np.zeros((6, 20), floatX)) if persistent else None
     cost, updates = rbm.get_cost_updates(lr=0.1, persistent=chain, k=k)
-    return pytensor.function([rbm.input], cost, updates=updates, mode=mode), rbm.params, chain
+    return pytensor.function([rbm.input], cost, updates=updates), rbm.params, chain
 
 
 @pytest.fixture(scope="module")
 def trained():
     """Costs, parameters and the end of the chain after training with all rewrites, PCD and CD."""
     with pytensor.config.change_flags(floatX="float64"):
-        return {persistent: train(None, persistent) for persistent in (True, False)}
+        return {persistent: train(persistent) for persistent in (True, False)}
 
 
-def train(mode, persistent):
-    update, params, chain = training_function(mode, persistent=persistent)
+def train(persistent):
+    update, params, chain = training_function(persistent=persistent)
     batches = (np.random.default_rng(0).random((20, 6, 30)) < 0.2).astype("float64")
     costs = [update(batch) for batch in batches]
     return costs, [p.get_value() for p in params], chain.get_value() if persistent else None
 
 
 @pytest.mark.parametrize(
-    ("without", "persistent"),
-    [("rbm_sym", True), ("rbm_sym", False), *((name, True) for name in NAMES)],
+    ("left_out", "persistent"),
+    [(ALL, True), (ALL, False), *((name, True) for name in NAMES)],
 )
-def test_training_is_the_same_without(without, persistent, trained, double):
+def test_training_is_the_same_without(left_out, persistent, trained, double):
     """All draws are equal, and only rounding differs, whichever of the rewrites is left out."""
     costs, params, chain = trained[persistent]
-    mode = get_default_mode().excluding(without)
-    other_costs, other_params, other_chain = train(mode, persistent)
+    with without(left_out):
+        other_costs, other_params, other_chain = train(persistent)
     np.testing.assert_allclose(costs, other_costs, rtol=1e-9)
     for one, other in zip(params, other_params, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-11)
     np.testing.assert_array_equal(chain, other_chain)
+
+
+def test_what_is_left_out_is_left_out_inside_of_scans_too(double):
+    with without(ALL):
+        plain, _, _ = training_function()
+    assert any(isinstance(op, Scan) for op in ops_of(plain))
+    assert not [op for op in ops_of(plain) if type(op).__module__.startswith("rbm_sym.rewrites")]
+    with pytest.raises(ValueError, match=r"name: one of .*not 'products'"), without("products"):
+        pass
 
 
 @pytest.mark.parametrize("streams", [MRG_RandomStreams, RandomStreams])
@@ -414,28 +423,27 @@ def chain(state, W, bias, n_steps):
     return outputs[1][-1]
 
 
-def check_random_graph(graph, without):
+def check_random_graph(graph, left_out):
     inputs, outputs = graph
     rng = np.random.default_rng(0)
     x, y = (rng.random((2, 33, 33)) < 0.2).astype("float64")
     arguments = x, y, rng.standard_normal((33, 33)), rng.standard_normal(33), 5
-    mode = get_default_mode().excluding(without)
-    functions = both(inputs, outputs, mode, on_unused_input="ignore")
+    functions = both(inputs, outputs, left_out, on_unused_input="ignore")
     found, expected = (function(*arguments) for function in functions)
     assert_agree(found, expected)
 
 
 @settings(by_example, max_examples=4)
-@given(graph=random_graphs(), without=st.sampled_from(["rbm_sym", *NAMES]))
-def test_random_graphs(graph, without):
-    check_random_graph(graph, without)
+@given(graph=random_graphs(), left_out=st.sampled_from([ALL, *NAMES]))
+def test_random_graphs(graph, left_out):
+    check_random_graph(graph, left_out)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("without", ["rbm_sym", *NAMES])
-def test_random_graphs_without_each_rewrite(without):
+@pytest.mark.parametrize("left_out", [ALL, *NAMES])
+def test_random_graphs_without_each_rewrite(left_out):
     check = settings(by_example, max_examples=6)(given(graph=random_graphs())(check_random_graph))
-    check(without=without)
+    check(left_out=left_out)
 
 
 MEMORY_PROGRAM = """

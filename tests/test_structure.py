@@ -21,6 +21,8 @@ MODULES = [
     "update_rules",
     "energy",
     "rbm",
+    "samplers",
+    "likelihood",
     "checkpoint",
     "training",
 ]

@@ -20,12 +20,20 @@ module, each saying what it recognises, what it puts in its place and why that i
 
 To do without one of them, or without all:
 
-    mode = pytensor.compile.mode.get_default_mode().excluding("rbm_sym_matrix_sum")
-    mode = pytensor.compile.mode.get_default_mode().excluding("rbm_sym")
-    pytensor.function(inputs, outputs, mode=mode)
+    with without("rbm_sym_matrix_sum"):
+        function = pytensor.function(inputs, outputs)
+    with without(ALL):
+        function = pytensor.function(inputs, outputs)
 """
 
+from contextlib import contextmanager
+
+import pytensor
+from pytensor.compile.mode import get_default_mode
+
 from rbm_sym.rewrites import columns, elementary, numbers, panels, products, sums, traces  # noqa: F401
+
+ALL = "rbm_sym"
 
 NAMES = (
     "rbm_sym_one_column_replaced",
@@ -39,3 +47,24 @@ NAMES = (
     "rbm_sym_matrix_plus_products",
     "rbm_sym_vectorised_functions",
 )
+
+
+@contextmanager
+def without(name):
+    """Functions compiled inside of this context do without a rewrite.
+
+    Parameters
+    ----------
+    name : one of `NAMES`, or `ALL`
+
+    Raises
+    ------
+    ValueError
+        if there is no such rewrite
+    """
+    if name not in (*NAMES, ALL):
+        raise ValueError(f"name: one of {', '.join((*NAMES, ALL))} is needed, not {name!r}")
+    # As a setting: the argument `mode` of a function does not reach the inside of its scans on
+    # PyTensor 3.0.
+    with pytensor.config.change_flags(mode=get_default_mode().excluding(name)):
+        yield
