@@ -10,10 +10,12 @@ from rbm_sym import rewrites  # noqa: F401
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.energy import EnergyModel
 from rbm_sym.rbm import RBM
+from rbm_sym.dbn import DBN
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DBN",
     "RBM",
     "EnergyModel",
     "MRG_RandomStreams",

@@ -17,6 +17,12 @@ def check_count(name, count, of):
         raise ValueError(f"{name}: at least 1 {of} is needed, not {count}")
 
 
+def check_numpy_rng(name, numpy_rng):
+    """Raise TypeError unless `numpy_rng` is a RandomState."""
+    if not isinstance(numpy_rng, np.random.RandomState):
+        raise TypeError(f"{name}: a numpy.random.RandomState is needed, not {numpy_rng!r}")
+
+
 def check_step_count(name, n_steps):
     """Raise unless `n_steps` is a count of steps or a symbolic integer scalar."""
     if isinstance(n_steps, Constant):

@@ -4,7 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from rbm_sym.arguments import check_count, check_shared, check_tensor
+from rbm_sym.arguments import check_count, check_numpy_rng, check_shared, check_tensor
 from rbm_sym.energy import EnergyModel
 from rbm_sym.logistic import log_sigmoid, sigmoid, softplus
 from rbm_sym.streams import MRG_RandomStreams, Streams
@@ -53,8 +53,7 @@ class RBM(EnergyModel):
 
         if numpy_rng is None:
             numpy_rng = np.random.RandomState(1234)
-        elif not isinstance(numpy_rng, np.random.RandomState):
-            raise TypeError(f"numpy_rng: a numpy.random.RandomState is needed, not {numpy_rng!r}")
+        check_numpy_rng("numpy_rng", numpy_rng)
         if theano_rng is None:
             theano_rng = MRG_RandomStreams(numpy_rng.randint(2**30))
         elif not isinstance(theano_rng, Streams):

@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machines small enough to sum over all states, in plain NumPy."""
+"""Restricted Boltzmann machines and stacks of them, small enough to sum over all states."""
 
 import itertools
 
@@ -38,3 +38,11 @@ class EnumeratedRBM:
     def mean_log_likelihood(self, v):
         index = v.astype(int) @ (2 ** np.arange(v.shape[1])[::-1])
         return np.log(self.p_visible[index]).mean()
+
+
+def p_visible_of_stack(rbms):
+    """p(v) of a deep belief network, from the RBMs (EnumeratedRBM) of its layers upwards."""
+    p = rbms[-1].p_visible
+    for rbm in rbms[-2::-1]:
+        p = (rbm.joint / rbm.p_hidden) @ p
+    return p

@@ -25,6 +25,8 @@ MODULES = [
     "likelihood",
     "checkpoint",
     "training",
+    "mlp",
+    "dbn",
 ]
 
 

@@ -10,14 +10,18 @@ import theano.tensor as T
 
 
 class RBM:
-    def __init__(self, input, n_visible, n_hidden, numpy_rng, theano_rng):
+    def __init__(self, input, n_visible, n_hidden, numpy_rng, theano_rng, W=None, hbias=None):
         floatX = theano.config.floatX
-        bound = 4 * np.sqrt(6.0 / (n_hidden + n_visible))
-        initial_W = numpy_rng.uniform(low=-bound, high=bound, size=(n_visible, n_hidden))
+        if W is None:
+            bound = 4 * np.sqrt(6.0 / (n_hidden + n_visible))
+            initial_W = numpy_rng.uniform(low=-bound, high=bound, size=(n_visible, n_hidden))
+            W = theano.shared(initial_W.astype(floatX), name="W")
+        if hbias is None:
+            hbias = theano.shared(np.zeros(n_hidden, floatX), name="hbias")
         self.input = input
         self.n_visible = n_visible
-        self.W = theano.shared(initial_W.astype(floatX), name="W")
-        self.hbias = theano.shared(np.zeros(n_hidden, floatX), name="hbias")
+        self.W = W
+        self.hbias = hbias
         self.vbias = theano.shared(np.zeros(n_visible, floatX), name="vbias")
         self.theano_rng = theano_rng
         self.params = [self.W, self.hbias, self.vbias]

@@ -1,0 +1,292 @@
+"""Deep belief networks, as in the tutorial's chapter on them."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+from pytensor.tensor.type import integer_dtypes
+
+from rbm_sym.arguments import (
+    check_count,
+    check_learning_rate,
+    check_numpy_rng,
+    check_shared,
+    check_step_count,
+    check_tensor,
+)
+from rbm_sym.gibbs import gibbs_chain
+from rbm_sym.logistic import sigmoid
+from rbm_sym.mlp import HiddenLayer, LogisticRegression
+from rbm_sym.rbm import RBM
+from rbm_sym.streams import MRG_RandomStreams, stream_updates
+from rbm_sym.training import count_batches
+from rbm_sym.update_rules import gradient_descent
+
+
+class DBN:
+    """A stack of RBMs that is a multilayer perceptron at the same time.
+
+    Each RBM shares W and hbias with a sigmoid layer, and learns what the layers below make of the
+    data (pretraining, without labels). From there the whole perceptron learns to classify
+    (fine-tuning, with labels). Pretrained, the stack is a model of the data too,
+
+        p(v, h1, ..., hL) = p(v | h1) p(h1 | h2) ... p(hL-1, hL),
+
+    whose last factor is the distribution of the top RBM and whose others are the means that the
+    RBMs below give their visible units (Hinton, Osindero and Teh 2006).
+
+    Parameters
+    ----------
+    numpy_rng : numpy.random.RandomState for the weights
+    theano_rng : MRG_RandomStreams or RandomStreams for the samples; None makes MRG_RandomStreams
+        from numpy_rng, before the weights are drawn
+    n_ins : int, at least 1, visible units
+    hidden_layers_sizes : list of int, at least one: the units of each hidden layer
+    n_outs : int, at least 1, classes
+
+    Raises
+    ------
+    TypeError, ValueError
+        if an argument is not as above
+
+    Attributes
+    ----------
+    x : symbolic floatX matrix (batch, n_ins), values in [0, 1]
+    y : symbolic int32 vector (batch,), classes from 0 to n_outs - 1
+    sigmoid_layers, rbm_layers : lists from the visible units up; `n_layers` is their length
+    logLayer : the LogisticRegression on top of them
+    params : W and b of each sigmoid layer, then of logLayer
+    finetune_cost : floatX scalar, the mean of -log P(y | x) over the batch
+    errors : float64 scalar, the share of the batch whose most probable class is not y
+    """
+
+    def __init__(
+        self, numpy_rng, theano_rng=None, n_ins=784, hidden_layers_sizes=(500, 500), n_outs=10
+    ):
+        check_numpy_rng("numpy_rng", numpy_rng)
+        check_count("n_ins", n_ins, of="visible unit")
+        check_count("n_outs", n_outs, of="class")
+        _check_sizes(hidden_layers_sizes)
+        if theano_rng is None:
+            theano_rng = MRG_RandomStreams(numpy_rng.randint(2**30))
+
+        self.sigmoid_layers = []
+        self.rbm_layers = []
+        self.params = []
+        self.n_layers = len(hidden_layers_sizes)
+        self.x = pt.matrix("x")
+        self.y = pt.ivector("y")
+
+        layer_input, n_in = self.x, n_ins
+        for n_out in hidden_layers_sizes:
+            sigmoid_layer = HiddenLayer(numpy_rng, layer_input, n_in, n_out, activation=sigmoid)
+            rbm_layer = RBM(
+                input=layer_input,
+                n_visible=n_in,
+                n_hidden=n_out,
+                W=sigmoid_layer.W,
+                hbias=sigmoid_layer.b,
+                numpy_rng=numpy_rng,
+                theano_rng=theano_rng,
+            )
+            self.sigmoid_layers.append(sigmoid_layer)
+            self.rbm_layers.append(rbm_layer)
+            self.params.extend(sigmoid_layer.params)
+            layer_input, n_in = sigmoid_layer.output, n_out
+
+        self.logLayer = LogisticRegression(layer_input, n_in, n_outs)
+        self.params.extend(self.logLayer.params)
+        self.finetune_cost = self.logLayer.negative_log_likelihood(self.y)
+        self.errors = self.logLayer.errors(self.y)
+
+    def pretraining_functions(self, train_set_x, batch_size, k):
+        """CD-k for each RBM, on what the layers below it make of a minibatch.
+
+        Parameters
+        ----------
+        train_set_x : shared floatX matrix (examples, n_ins), values in [0, 1]
+        batch_size : int, from 1 to the number of examples
+        k : int or integer scalar, at least 1
+            Steps of the chain.
+
+        Returns
+        -------
+        list of functions, from the visible units up
+            Each takes the index of a minibatch and the learning rate, `(index, lr=0.1)`, updates
+            the RBM's W, hbias and vbias, and returns the reconstruction cost.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if an argument is not as above
+        """
+        self._check_examples("train_set_x", train_set_x, batch_size, of="training examples")
+        check_step_count("k", k)
+        k = _as_shared("k", k, "int64")
+        index, lr = pt.lscalar("index"), pt.scalar("lr")
+        batch = train_set_x[_minibatch(index, batch_size)]
+        functions = []
+        for rbm in self.rbm_layers:
+            cost, updates = rbm.get_cost_updates(lr, persistent=None, k=k)
+            train = pytensor.function([index, lr], cost, updates=updates, givens={self.x: batch})
+            functions.append(_with_default_rate(train))
+        return functions
+
+    def build_finetune_functions(self, datasets, batch_size, learning_rate):
+        """Gradient descent on `finetune_cost` in all of `params`, and the errors that are left.
+
+        Parameters
+        ----------
+        datasets : the training, the validation and the test set, as from `load_data`
+            Each is a pair of a shared floatX matrix (examples, n_ins) and a symbolic integer
+            vector (examples,) of classes.
+        batch_size : int, from 1 to the number of examples in the smallest set
+        learning_rate : number above 0, or symbolic scalar
+
+        Returns
+        -------
+        train_fn : function of the index of a minibatch; updates `params`, returns `finetune_cost`
+        valid_score, test_score : functions of nothing
+            Each returns a list with the share of errors in each minibatch of its set.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if an argument is not as above
+        """
+        check_learning_rate("learning_rate", learning_rate)
+        n_batches = self.check_datasets(datasets, batch_size)
+        learning_rate = _as_shared("learning_rate", learning_rate, pytensor.config.floatX)
+        gradients = pt.grad(self.finetune_cost, self.params)
+        updates = gradient_descent(self.params, gradients, learning_rate)
+
+        def of_minibatch(dataset, result, updates=None):
+            x, y = dataset
+            index = pt.lscalar("index")
+            batch = _minibatch(index, batch_size)
+            givens = {self.x: x[batch], self.y: pt.cast(y[batch], "int32")}
+            return pytensor.function([index], result, updates=updates, givens=givens)
+
+        def score(dataset, n_batches):
+            errors = of_minibatch(dataset, self.errors)
+            return lambda: [errors(index) for index in range(n_batches)]
+
+        train_fn = of_minibatch(datasets[0], self.finetune_cost, updates)
+        valid_score, test_score = map(score, datasets[1:], n_batches[1:])
+        return train_fn, valid_score, test_score
+
+    def sample(self, chains, n_steps=1000):
+        """Draw visible vectors from the model: Gibbs steps in the top RBM, then down once.
+
+        Parameters
+        ----------
+        chains : shared floatX matrix (n_chains, units below the top RBM), values in [0, 1]
+            The visible units of the top RBM. Each call of a compiled function takes them `n_steps`
+            further. `rbm_layers[-1].input` is where data x start.
+        n_steps : int or integer scalar, at least 1
+
+        Returns
+        -------
+        outputs : list [mean, sample] of the visible units, both (n_chains, n_ins)
+            P(v = 1 | h1), and v, drawn from it. All hidden units are samples.
+        updates : dict from shared variable to expression, for `pytensor.function`
+            The chains and every random stream.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if an argument is not as above
+        """
+        top = self.rbm_layers[-1]
+        check_shared("chains", chains, f"floatX matrix of {top.n_visible} columns")
+        check_tensor("chains", chains, (None, top.n_visible))
+        over_time, updates = gibbs_chain(top.gibbs_vhv, chains, n_steps)
+        _, _, _, _, mean, sample = (output[-1] for output in over_time)
+        updates[chains] = sample
+        for rbm in self.rbm_layers[-2::-1]:
+            _, mean, sample = rbm.sample_v_given_h(sample)
+        return [mean, sample], stream_updates([sample]) | updates
+
+    def _check_examples(self, name, examples, batch_size, of):
+        """Raise unless there is at least a minibatch of them; how many minibatches there are."""
+        n_ins = self.rbm_layers[0].n_visible
+        check_shared(name, examples, f"floatX matrix of {n_ins} columns")
+        check_tensor(name, examples, (None, n_ins))
+        return count_batches(len(examples.get_value(borrow=True)), batch_size, of)
+
+    def check_datasets(self, datasets, batch_size):
+        """Raise unless `build_finetune_functions` can take these.
+
+        Returns
+        -------
+        list of the number of whole minibatches in each of the three sets
+        """
+        if len(datasets) != 3 or any(len(dataset) != 2 for dataset in datasets):
+            raise ValueError(
+                "datasets: three pairs are needed, the examples and the classes of the training, "
+                "the validation and the test set, as load_data returns them"
+            )
+        n_batches = []
+        names = [("train", "training"), ("valid", "validation"), ("test", "test")]
+        for (name, use), (x, y) in zip(names, datasets, strict=True):
+            of = f"{use} examples"
+            n_batches.append(self._check_examples(f"{name}_set_x", x, batch_size, of))
+            n_examples = len(x.get_value(borrow=True))
+            _check_classes(f"{name}_set_y", y, n_examples, self.logLayer.n_out)
+        return n_batches
+
+
+def _check_sizes(hidden_layers_sizes):
+    if not isinstance(hidden_layers_sizes, list | tuple | np.ndarray):
+        raise TypeError(
+            "hidden_layers_sizes: a list of the units of each hidden layer is needed, not "
+            f"{hidden_layers_sizes!r}"
+        )
+    if len(hidden_layers_sizes) == 0:
+        raise ValueError(
+            "hidden_layers_sizes: at least one hidden layer is needed, not an empty list"
+        )
+    for i, n_units in enumerate(hidden_layers_sizes):
+        check_count(f"hidden_layers_sizes[{i}]", n_units, of="unit")
+
+
+def _check_classes(name, y, n_examples, n_classes):
+    if not isinstance(y, Variable) or y.ndim != 1 or y.dtype not in integer_dtypes:
+        found = f"a {y.type}" if isinstance(y, Variable) else type(y).__name__
+        raise TypeError(
+            f"{name}: a symbolic vector of integers is needed, not {found}; "
+            'pytensor.tensor.cast(y, "int32") makes one'
+        )
+    classes = y.eval(mode="FAST_COMPILE")
+    if len(classes) != n_examples:
+        raise ValueError(
+            f"{name}: a class for each of the {n_examples} examples is needed, not {len(classes)}"
+        )
+    outside = classes[(classes < 0) | (classes >= n_classes)]
+    if len(outside):
+        raise ValueError(
+            f"{name}: classes from 0 to {n_classes - 1} are needed, not {outside[0]}; count them "
+            "from 0, or give the network a larger n_outs"
+        )
+
+
+def _minibatch(index, batch_size):
+    batch_size = _as_shared("batch_size", batch_size, "int64")
+    return slice(index * batch_size, (index + 1) * batch_size)
+
+
+def _as_shared(name, number, dtype):
+    # Shared variables, unlike numbers, are no part of the compiled code: other settings need no
+    # new compilation.
+    if isinstance(number, Variable):
+        return number
+    return pytensor.shared(np.asarray(number, dtype=dtype), name=name)
+
+
+def _with_default_rate(train):
+    # PyTensor's inputs take no default values.
+    def pretrain(index, lr=0.1):
+        check_learning_rate("lr", lr)
+        return train(index, np.asarray(lr, dtype=pytensor.config.floatX))
+
+    return pretrain
