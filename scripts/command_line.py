@@ -6,6 +6,11 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+try:
+    from tqdm import tqdm
+except ImportError:
+    tqdm = None
+
 
 def whole_number(least, below=None):
     """An argparse type: an integer of at least `least` and, if given, below `below`."""
@@ -53,6 +58,21 @@ def import_pyplot(picture):
     import matplotlib.pyplot
 
     return matplotlib.pyplot
+
+
+@contextmanager
+def progress_bar(title, n_updates):
+    """A function that shows a cost on a bar, with updates per second, if there is a terminal."""
+    if tqdm is None:
+        yield None
+        return
+    with tqdm(total=n_updates, desc=title, unit=" updates", leave=False, disable=None) as bar:
+
+        def show(cost):
+            bar.set_postfix(cost=f"{cost:.2f}", refresh=False)
+            bar.update()
+
+        yield None if bar.disable else show
 
 
 @contextmanager

@@ -132,11 +132,13 @@ def draw_samples(rbm, start, n_samples, steps):
     -------
     uint8 picture: a row of pictures for each sample, a column for each chain
     """
-    sample = sampling_function(rbm, start, steps)
-    print("... compiling the chain, which can take half a minute the first time", flush=True)
+    return plot_samples(sampling_function(rbm, start, steps), n_samples, *start.shape)
 
-    height, width = picture_shape(rbm.n_visible)
-    n_chains = len(start)
+
+def plot_samples(sample, n_samples, n_chains, n_pixels):
+    """Show the visible means that the function `sample` returns first, one row for each call."""
+    print("... compiling the chain, which can take half a minute the first time", flush=True)
+    height, width = picture_shape(n_pixels)
     picture = np.zeros(((height + 1) * n_samples + 1, (width + 1) * n_chains - 1), dtype="uint8")
     for row in range(n_samples):
         print(" ... plotting sample ", row)

@@ -3,24 +3,18 @@
 import argparse
 import csv
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import import_pyplot, make_folder, one_line_errors, whole_number
+from command_line import import_pyplot, make_folder, one_line_errors, progress_bar, whole_number
 from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
 
 import rbm_sym
 from rbm_sym.arguments import check_learning_rate
 from rbm_sym.checkpoint import save_arrays
 from rbm_sym.training import compile_now, count_batches, run_epoch
-
-try:
-    from tqdm import tqdm
-except ImportError:
-    tqdm = None
 
 PROGRAM = "train_rbm.py"
 
@@ -144,7 +138,7 @@ def train(args, rbm, update, n_batches, folder):
         curve.writerow(["update", "epoch", "cost"])
         for epoch in range(args.epochs):
             began = time.perf_counter()
-            with progress_bar(epoch, n_batches) as show:
+            with progress_bar(f"epoch {epoch}", n_batches) as show:
                 costs[epoch] = run_epoch(update, n_batches, after_update=show)
             training_seconds += time.perf_counter() - began
 
@@ -155,23 +149,6 @@ def train(args, rbm, update, n_batches, folder):
             save_filters(rbm, folder / f"filters_at_epoch_{epoch}.png")
     print(f"Training took {training_seconds / 60:f} minutes")
     return costs
-
-
-@contextmanager
-def progress_bar(epoch, n_batches):
-    """A function that shows a cost on a bar, with updates per second, if there is a terminal."""
-    if tqdm is None:
-        yield None
-        return
-    with tqdm(
-        total=n_batches, desc=f"epoch {epoch}", unit=" updates", leave=False, disable=None
-    ) as bar:
-
-        def show(cost):
-            bar.set_postfix(cost=f"{cost:.2f}", refresh=False)
-            bar.update()
-
-        yield None if bar.disable else show
 
 
 def save_filters(rbm, path):

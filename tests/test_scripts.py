@@ -19,13 +19,14 @@ ROOT = Path(__file__).parent.parent
 HIDDEN = 12
 
 
-def run(script, *arguments, cwd):
+def run(script, *arguments, cwd, flags=""):
+    flags = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), flags]))
     return subprocess.run(
         [sys.executable, "-W", "error", ROOT / "scripts" / script, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTENSOR_FLAGS": flags},
     )
 
 
@@ -136,6 +137,113 @@ def test_sampling_and_features_from_a_trained_model(trained, folder, small_data)
         assert features["train_x"].shape == (64, HIDDEN)
 
 
+@pytest.fixture(scope="module")
+def train_deep(folder, small_data):
+    """A function that trains a small deep belief network, with further options."""
+    always = ["--dataset", small_data, "--hidden-layers", HIDDEN, 7, "--batch-size", 8]
+    always += ["--n-chains", 5, "--n-samples", 2, "--steps", 3]
+    # Five graphs would be compiled for minutes. Without the second flag, a BLAS is looked for.
+    flags = "mode=FAST_COMPILE,blas__ldflags="
+    return lambda *options: run("train_dbn.py", *always, *options, cwd=folder, flags=flags)
+
+
+@pytest.fixture(scope="module")
+def trained_deep(folder, train_deep):
+    result = train_deep("--pretraining-epochs", 2, "--finetuning-epochs", 3, "--output", "deep")
+    assert result.returncode == 0, result.stderr
+    return result, folder / "deep"
+
+
+def test_deep_training_prints_the_tutorials_lines(trained_deep):
+    number, place = r"\d+\.\d{6}", r"epoch \d, minibatch 8/8"
+    patterns = [
+        r"\.\.\. loading data",
+        r"\.\.\. building the model",
+        r"\.\.\. getting the pretraining functions",
+        r"\.\.\. pre-training the model",
+        r"    \(PyTensor .*\)",
+        *(
+            rf"Pre-training layer {layer}, epoch {epoch}, cost  -\d+\.\d+"
+            for layer in (0, 1)
+            for epoch in (0, 1)
+        ),
+        r"The pretraining code for file train_dbn.py ran for \d+\.\d\dm",
+        r"\.\.\. compiling the chain.*",
+        r" \.\.\. plotting sample  0",
+        r" \.\.\. plotting sample  1",
+        r"\.\.\. getting the finetuning functions",
+        r"\.\.\. finetuning the model",
+        rf"{place}, validation error {number} %",
+        rf"     {place}, test error of best model {number} %",
+        rf"Optimization complete with best validation score of {number} %, obtained at iteration "
+        rf"\d+, with test performance {number} %",
+        r"The fine tuning code for file train_dbn.py ran for \d+\.\d\dm",
+        r"\.\.\. pictures, training curve and parameters are in deep",
+    ]
+    lines = trained_deep[0].stdout.splitlines()
+    for line in lines:
+        assert any(re.fullmatch(pattern, line) for pattern in patterns), line
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, line) for line in lines), pattern
+    assert trained_deep[0].stderr == "", "there must be no progress bar in a pipe"
+
+
+def test_deep_training_leaves_pictures_curve_and_parameters(trained_deep, small_data):
+    result, folder = trained_deep
+    files = {"filters.png", "samples.png", "training_curve.csv", "pretrained.npz", "dbn.npz"}
+    assert {path.name for path in folder.iterdir()} == files
+    assert picture_size(folder / "samples.png") == (5 * 5 - 1, 4 * 2 + 1)
+
+    rows = list(csv.DictReader((folder / "training_curve.csv").read_text().splitlines()))
+    phases = [(row["phase"], row["epoch"]) for row in rows]
+    assert phases[:4] == [("layer 0", "0"), ("layer 0", "1"), ("layer 1", "0"), ("layer 1", "1")]
+    assert phases[4:] == [("fine-tuning", epoch) for epoch in "123"]
+    printed = re.findall(r"cost  (\S+)", result.stdout)
+    assert [row["mean cost"] for row in rows[:4]] == printed
+    errors = [100 * float(row["validation error"]) for row in rows[4:]]
+    printed = re.findall(r"validation error (\S+) %", result.stdout)
+    np.testing.assert_allclose(errors, [*map(float, printed)], atol=1e-6)
+    best = float(re.search(r"best validation score of (\S+) %", result.stdout)[1])
+    assert best == pytest.approx(min(errors), abs=1e-6)
+
+
+def test_the_saved_network_makes_the_printed_errors(trained_deep, small_data):
+    result, folder = trained_deep
+    best = float(re.search(r"with test performance (\S+) %", result.stdout)[1])
+    with np.load(folder / "dbn.npz", allow_pickle=False) as file:
+        model = dict(file)
+    with np.load(small_data) as data:
+        h, labels = data["test_x"].reshape(30, 12) / 256, data["test_y"]
+    settings = json.loads(str(model.pop("settings")))
+    assert settings["hidden_layers"] == [HIDDEN, 7] and settings["k"] == 5
+    assert model["vbias_0"].shape == (12,) and model["vbias_1"].shape == (HIDDEN,)
+    for i in (0, 1):
+        h = 1 / (1 + np.exp(-(h @ model[f"W_{i}"] + model[f"hbias_{i}"])))
+    predicted = (h @ model["logistic_W"] + model["logistic_b"]).argmax(axis=1)
+    # In three whole minibatches of 8.
+    assert 100 * np.mean(predicted[:24] != labels[:24]) == pytest.approx(best, abs=1e-6)
+    with np.load(folder / "pretrained.npz") as before:
+        assert np.array_equal(before["vbias_1"], model["vbias_1"])
+        assert not np.array_equal(before["W_0"], model["W_0"])
+        assert not before["logistic_W"].any()
+
+
+def test_deep_training_without_pretraining_stops_early(folder, train_deep):
+    """At a rate that changes nothing, the first error is the best one, and patience ends."""
+    options = ["--pretraining-epochs", 0, "--labelled", 24, "--patience", 2, "--stream", "shared"]
+    result = train_deep(
+        *options, "--finetuning-rate", 1e-30, "--floatX", "float64", "--seed", 1, "--output", "x"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("epoch 1, minibatch 3/3, validation error") == 1
+    assert result.stdout.count("validation error") == 2
+    assert "obtained at iteration 3, with" in result.stdout
+    assert "pre" not in result.stdout.replace("test performance", "")
+    assert {path.name for path in (folder / "x").iterdir()} == {"training_curve.csv", "dbn.npz"}
+    with np.load(folder / "x" / "dbn.npz") as model:
+        assert model["W_0"].dtype == np.float64
+
+
 def picture_size(path):
     with Image.open(path) as picture:
         return picture.size
@@ -174,6 +282,24 @@ def test_training_refuses_in_one_line(folder, small_data, arguments, message):
     check_refusal(run("train_rbm.py", *arguments, cwd=folder), message)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch-size", 9], "batch_size: at most the number of validation examples, 8, not 9"),
+        (["--labelled", 65], "--labelled: at most the 64 training pictures, not 65"),
+        (["--labelled", 7], "batch_size: at most the number of training examples, 7, not 8"),
+        (["--hidden-layers", 0], "--hidden-layers: .*not 0"),
+        (["--pretraining-rate", 0], "--pretraining-rate: .*not 0"),
+        (["--finetuning-rate", "nan"], "--finetuning-rate: .*not nan"),
+        (["--n-chains", 30], "--n-chains: fewer than the 30 test pictures, not 30"),
+        (["--dataset", "nowhere.npz"], "nowhere.npz: no such file"),
+        (["--output", "bars.npz"], "bars.npz: cannot write"),
+    ],
+)
+def test_deep_training_refuses_in_one_line(train_deep, arguments, message):
+    check_refusal(train_deep(*arguments), message)
+
+
 def test_sampling_refuses_in_one_line(folder, small_data):
     (folder / "text.npz").write_text("not a model")
     (folder / "folder.png").mkdir()
@@ -200,6 +326,17 @@ def test_sampling_refuses_in_one_line(folder, small_data):
 
 def test_divergence_is_one_line(train):
     result = train("--epochs", 5, "--learning-rate", 1e37, "--output", "diverged")
+    assert result.returncode == 2, result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert "training has diverged; take a smaller learning rate" in line
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_divergence_of_a_deep_network_is_one_line(folder, small_data):
+    options = ["--dataset", small_data, "--hidden-layers", HIDDEN, "--batch-size", 8]
+    options += ["--pretraining-epochs", 0, "--finetuning-rate", 1e37, "--output", "no"]
+    result = run("train_dbn.py", *options, cwd=folder)
     assert result.returncode == 2, result.stderr
     line = result.stderr.strip().splitlines()[-1]
     assert "training has diverged; take a smaller learning rate" in line
