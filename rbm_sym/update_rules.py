@@ -16,6 +16,7 @@ the tutorial's `get_pseudo_likelihood_cost(updates)` does.
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
 
 from rbm_sym.arguments import check_count, check_learning_rate, check_number, check_shared
 
@@ -147,11 +148,12 @@ def falling_to_zero(lr, n_updates, updates):
     Parameters
     ----------
     lr : number above 0, or symbolic scalar
-    n_updates : int, at least 1
+    n_updates : int, at least 1, or integer scalar
     updates : dict that the training function gets; the count t, a shared int64, is added
     """
     check_learning_rate("lr", lr)
-    check_count("n_updates", n_updates, of="update")
+    if not isinstance(n_updates, Variable):
+        check_count("n_updates", n_updates, of="update")
     count = pytensor.shared(np.int64(0), name="n_updates_done")
     updates[count] = count + 1
     return _in_floatX(lr) * _in_floatX(pt.maximum(0, 1 - count / n_updates))

@@ -61,15 +61,16 @@ def import_pyplot(picture):
 
 
 @contextmanager
-def progress_bar(title, n_updates):
-    """A function that shows a cost on a bar, with updates per second, if there is a terminal."""
+def progress_bar(title, n_steps, unit=" updates"):
+    """A function that moves a bar on and may show a cost; None where there is no terminal."""
     if tqdm is None:
         yield None
         return
-    with tqdm(total=n_updates, desc=title, unit=" updates", leave=False, disable=None) as bar:
+    with tqdm(total=n_steps, desc=title, unit=unit, leave=False, disable=None) as bar:
 
-        def show(cost):
-            bar.set_postfix(cost=f"{cost:.2f}", refresh=False)
+        def show(cost=None):
+            if cost is not None:
+                bar.set_postfix(cost=f"{cost:.2f}", refresh=False)
             bar.update()
 
         yield None if bar.disable else show

@@ -9,6 +9,8 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from command_line import import_pyplot, make_folder, one_line_errors, progress_bar, whole_number
+from estimate_likelihood import add_estimate_options, report
+from recipe import cost_and_updates, initialize
 from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
 
 import rbm_sym
@@ -19,8 +21,15 @@ from rbm_sym.training import compile_now, count_batches, run_epoch
 PROGRAM = "train_rbm.py"
 
 
+# What differs from the tutorial's defaults.
+RECIPES = {
+    "tutorial": {},
+    "likelihood": dict(learning_rate=0.1, epochs=400, batch_size=100, k=1),
+}
+
+
 def main():
-    args = argument_parser().parse_args()
+    args = parse_arguments()
     with one_line_errors(PROGRAM, ValueError, TypeError):
         pytensor.config.floatX = args.floatX
         check_learning_rate("--learning-rate", args.learning_rate)
@@ -35,7 +44,7 @@ def main():
         start = consecutive_pictures(test_x, args.n_chains, rng)
         folder = make_folder(args.output)
 
-    update, updates = training_function(args, rbm, make_persistent_chain(args), train_x)
+    update, updates, averages = training_function(args, rbm, make_persistent_chain(args), train_x)
     print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
     print("    the first time, that can take a minute or more", flush=True)
     began = time.perf_counter()
@@ -43,19 +52,38 @@ def main():
     print(f"... compiled in {time.perf_counter() - began:.0f} seconds")
 
     costs = train(args, rbm, update, n_batches, folder)
+    for param, average in zip(rbm.params, averages, strict=True):
+        param.set_value(average.get_value())
     settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
     parameters = {param.name: param.get_value() for param in rbm.params}
     save_arrays(folder / "rbm.npz", parameters, settings)
     plot_training_curve(costs, n_visible, folder / "training_curve.png")
     samples = draw_samples(rbm, start, args.n_samples, steps=1000)
     rbm_sym.save_picture(samples, folder / "samples.png")
+    if args.recipe == "likelihood":
+        report(rbm, datasets, args.n_runs, args.n_temperatures, args.seed)
     print(f"... pictures, training curve and parameters are in {folder}")
+
+
+def parse_arguments():
+    """The options, with the defaults of the recipe that is chosen."""
+    parser = argument_parser()
+    recipe = parser.parse_args().recipe
+    parser.set_defaults(**RECIPES[recipe])
+    return parser.parse_args()
 
 
 def argument_parser():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
+    parser.add_argument(
+        "--recipe", choices=RECIPES, default="tutorial",
+        help="the tutorial's training, or one for the best likelihood, which reports it at the "
+        "end. It has defaults of its own: " + ", ".join(
+            f"--{name.replace('_', '-')} {value}" for name, value in RECIPES["likelihood"].items()
+        ),
+    )  # fmt: skip
     parser.add_argument(
         "--dataset", default="digits",
         help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
@@ -83,6 +111,7 @@ def argument_parser():
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
     parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
     parser.add_argument("--output", type=Path, default=Path("rbm_plots"), help="folder")
+    add_estimate_options(parser.add_argument_group("the recipe for likelihood, at the end"))
     return parser
 
 
@@ -108,20 +137,32 @@ def make_persistent_chain(args):
 
 
 def training_function(args, rbm, persistent_chain, train_x):
-    """A compiled function from a minibatch's index to its monitoring cost, and its updates."""
+    """A compiled function from a minibatch's index to its monitoring cost, and its updates.
+
+    The third result is a list of shared variables: the parameters to keep.
+    """
     # Shared variables, unlike numbers, are no part of the compiled code: other settings need no
     # new compilation.
     lr = pytensor.shared(np.asarray(args.learning_rate, dtype=args.floatX), name="lr")
     k = pytensor.shared(np.int64(args.k), name="k")
     batch_size = pytensor.shared(np.int64(args.batch_size), name="batch_size")
-    cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=k)
-
     index = pt.lscalar("index")
     batch = train_x[index * batch_size : (index + 1) * batch_size]
-    update = pytensor.function(
-        [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
-    )
-    return update, updates
+    if args.recipe == "likelihood":
+        rbm.input = rbm.theano_rng.binomial(size=batch.shape, p=batch, dtype=args.floatX)
+        pictures = train_x.get_value(borrow=True)
+        initialize(rbm, pictures, np.random.RandomState(args.seed))
+        n_updates = args.epochs * count_batches(len(pictures), args.batch_size)
+        n_updates = pytensor.shared(np.int64(n_updates), name="n_updates")
+        cost, updates, kept = cost_and_updates(rbm, persistent_chain, k, lr, n_updates)
+        update = pytensor.function([index], cost, updates=updates, name="train_rbm")
+    else:
+        cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=k)
+        kept = rbm.params
+        update = pytensor.function(
+            [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
+        )
+    return update, updates, kept
 
 
 def train(args, rbm, update, n_batches, folder):
