@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytest
+from enumeration import EnumeratedRBM
 from PIL import Image
 
 from rbm_sym.checkpoint import save_arrays
+from rbm_sym.datasets import draw_binary, read_arrays
 
 ROOT = Path(__file__).parent.parent
 HIDDEN = 12
@@ -135,6 +137,47 @@ def test_sampling_and_features_from_a_trained_model(trained, folder, small_data)
         np.testing.assert_allclose(features["test_x"], expected, rtol=1e-5)
         assert np.array_equal(features["test_y"], data["test_y"])
         assert features["train_x"].shape == (64, HIDDEN)
+
+
+@pytest.fixture(scope="module")
+def by_recipe(folder, train):
+    result = train(
+        "--recipe", "likelihood", "--epochs", 40, "--n-chains", 2, "--n-samples", 1,
+        "--n-temperatures", 300, "--output", "recipe",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout, folder / "recipe" / "rbm.npz"
+
+
+def test_the_recipe_reports_the_likelihood_of_the_parameters_it_saves(by_recipe, small_data):
+    output, model = by_recipe
+    with np.load(model) as arrays:
+        exact = EnumeratedRBM(*(arrays[name].astype(float) for name in ("W", "hbias", "vbias")))
+        settings = json.loads(str(arrays["settings"]))
+    assert (settings["k"], settings["learning_rate"]) == (1, 0.1), "the recipe's own defaults"
+    (train_x, _), _, (test_x, _) = read_arrays(small_data)
+    sets = [draw_binary(test_x, seed=0), test_x >= 0.5, draw_binary(train_x, seed=0)]
+    number = r"(-\d+\.\d\d)"
+    found = re.findall(rf"nats, (\w+) .*: {number} \(forward\), {number} .*, {number} \(ex", output)
+    assert [title for title, *_ in found] == ["test", "test", "training"]
+    for (_, *figures), pictures in zip(found, sets, strict=True):
+        forward, reverse, summed = map(float, figures)
+        assert abs(summed - exact.mean_log_likelihood(pictures)) < 0.006
+        assert abs(forward - summed) < 0.1 and abs(reverse - summed) < 0.1
+
+
+def test_the_likelihood_of_a_saved_model(by_recipe, folder, small_data):
+    _, model = by_recipe
+    estimate = "estimate_likelihood.py"
+    result = run(
+        estimate, model, "--dataset", small_data, "--n-runs", 20, "--n-temperatures", 50, cwd=folder
+    )
+    assert result.returncode == 0, result.stderr
+    lines = re.findall(r"log Z, (\w+): \S+ ± \S+ \(worth \d+ of 20 runs\)", result.stdout)
+    assert lines == ["forward", "reverse"] and "log Z, exact: " in result.stdout
+    check_refusal(run(estimate, model, cwd=folder), "data: .*12")
+    check_refusal(run(estimate, "none.npz", cwd=folder), "none.npz")
+    check_refusal(run(estimate, model, "--n-runs", 1, cwd=folder), "--n-runs: .*not 1")
 
 
 @pytest.fixture(scope="module")
