@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from command_line import one_line_errors, progress_bar, whole_number
-from sample_rbm import load_rbm
+from sample_rbm import load_rbm, read_sets
 
-import rbm_sym
 from rbm_sym.datasets import draw_binary
 from rbm_sym.likelihood import (
     ais_log_partition,
@@ -31,7 +30,7 @@ def main():
     args = parse_arguments()
     with one_line_errors(PROGRAM, ValueError, TypeError):
         rbm, _ = load_rbm(args.model, "mrg", np.random.RandomState(args.seed))
-        datasets = rbm_sym.load_data(args.dataset)
+        datasets = read_sets(args.dataset, rbm)
         report(rbm, datasets, args.n_runs, args.n_temperatures, args.seed)
 
 

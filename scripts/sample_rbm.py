@@ -20,7 +20,8 @@ def main():
     with one_line_errors(PROGRAM, ValueError, TypeError):
         numpy_rng = np.random.RandomState(args.seed)
         rbm, settings = load_rbm(args.model, args.stream, numpy_rng)
-        sets = read_sets(args, rbm)
+        needed = args.start == "data" or args.features
+        sets = read_sets(args.dataset, rbm) if needed else None
         start = choose_start(args, rbm, sets, numpy_rng)
         if args.n_samples:
             check_picture_path(args.output)
@@ -92,15 +93,13 @@ def make_streams(kind, numpy_rng):
     return streams[kind](numpy_rng.randint(2**30))
 
 
-def read_sets(args, rbm):
-    """The data set, if anything asked for needs it."""
-    if args.start != "data" and not args.features:
-        return None
-    sets = rbm_sym.load_data(args.dataset)
+def read_sets(dataset, rbm):
+    """The data set, whose pictures must be of the RBM's size."""
+    sets = rbm_sym.load_data(dataset)
     n_pixels = sets[0][0].get_value(borrow=True).shape[1]
     if n_pixels != rbm.n_visible:
         raise ValueError(
-            f"--dataset: {args.dataset} has {n_pixels} pixels a picture, but the model has "
+            f"--dataset: {dataset} has {n_pixels} pixels a picture, but the model has "
             f"{rbm.n_visible} visible units"
         )
     return sets

@@ -142,7 +142,7 @@ def test_sampling_and_features_from_a_trained_model(trained, folder, small_data)
 @pytest.fixture(scope="module")
 def by_recipe(folder, train):
     result = train(
-        "--recipe", "likelihood", "--epochs", 40, "--n-chains", 2, "--n-samples", 1,
+        "--recipe", "likelihood", "--epochs", 300, "--n-chains", 2, "--n-samples", 1,
         "--n-temperatures", 300, "--output", "recipe",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -175,9 +175,35 @@ def test_the_likelihood_of_a_saved_model(by_recipe, folder, small_data):
     assert result.returncode == 0, result.stderr
     lines = re.findall(r"log Z, (\w+): \S+ ± \S+ \(worth \d+ of 20 runs\)", result.stdout)
     assert lines == ["forward", "reverse"] and "log Z, exact: " in result.stdout
-    check_refusal(run(estimate, model, cwd=folder), "data: .*12")
+    check_refusal(run(estimate, model, cwd=folder), "--dataset: .*784.*12 visible")
     check_refusal(run(estimate, "none.npz", cwd=folder), "none.npz")
     check_refusal(run(estimate, model, "--n-runs", 1, cwd=folder), "--n-runs: .*not 1")
+
+
+@pytest.mark.parametrize(("hide", "hidden"), [("right", np.s_[:, 2:]), ("top", np.s_[:1])])
+def test_inpainting(by_recipe, folder, small_data, hide, hidden):
+    """A bar on the left tells that there is none on the right, and the other way round."""
+    _, model = by_recipe
+    result = run(
+        "inpaint.py", model, "--dataset", small_data, "--hide", hide, "--output", "whole.png",
+        cwd=folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    by_rbm, by_mean = map(float, re.findall(r"(?:RBM|picture) +(\d\.\d{4})", result.stdout))
+    (train_x, _), _, (test_x, _) = read_arrays(small_data)
+    mean, pictures = train_x.mean(axis=0).reshape(3, 4), test_x.reshape(-1, 3, 4)
+    expected = np.mean([np.square(picture - mean)[hidden] for picture in pictures])
+    assert abs(by_mean - expected) < 1e-4
+    assert by_rbm < 0.2 * by_mean
+    assert picture_size(folder / "whole.png") == (5 * 20 - 1, 4 * 3 - 1)
+
+
+def test_inpainting_refuses(by_recipe, folder, small_data):
+    _, model = by_recipe
+    data = ["--dataset", small_data]
+    check_refusal(run("inpaint.py", model, cwd=folder), "--dataset: .*784.*12 visible")
+    check_refusal(run("inpaint.py", model, *data, "--hide", "all", cwd=folder), "--hide: .*all")
+    check_refusal(run("inpaint.py", model, *data, "--output", "x.txt", cwd=folder), "x.txt")
 
 
 @pytest.fixture(scope="module")
