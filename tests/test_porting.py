@@ -25,9 +25,10 @@ from pytensor.compile.rebuild import UnusedInputError
 from pytensor.gradient import DisconnectedInputError, NullTypeGradError, disconnected_grad
 from pytensor.link.numba.linker import NumbaLinker
 
-from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain, load_data, logistic
+from rbm_sym import DBN, RBM, MRG_RandomStreams, RandomStreams, gibbs_chain, load_data, logistic
 from rbm_sym import tile_raster_images as tile
 from rbm_sym.checkpoint import load_arrays, save_arrays
+from rbm_sym.mlp import HiddenLayer, LogisticRegression
 
 GUIDE = (Path(__file__).parent.parent / "docs" / "porting.md").read_text()
 PYTHON = "FAST_COMPILE"
@@ -233,6 +234,44 @@ def _():
     for streams in STREAMS:
         rng = streams(123)
         assert RBM(n_visible=4, n_hidden=3, theano_rng=rng).theano_rng is rng
+
+
+@row("`from DBN import DBN`")
+def _():
+    rng = np.random.RandomState(123)
+    with pytest.raises(TypeError, match="theano_rng: MRG_RandomStreams or RandomStreams of this"):
+        DBN(rng, theano_rng=3, n_ins=4, hidden_layers_sizes=[3], n_outs=2)
+    dbn = DBN(numpy_rng=rng, n_ins=4, hidden_layers_sizes=[3], n_outs=2)
+    x, y = pytensor.shared(np.ones((2, 4))), pytensor.shared(np.array([0, 2], dtype="int32"))
+    (pretrain,) = dbn.pretraining_functions(train_set_x=x, batch_size=2, k=1)
+    assert inspect.signature(pretrain).parameters["lr"].default == 0.1
+    datasets = [(x, y)] * 3
+    for batch_size, message in [
+        (2, "train_set_y: classes from 0 to 1"),
+        (3, "batch_size: at most"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            dbn.build_finetune_functions(datasets, batch_size, learning_rate=0.1)
+
+
+@row("`from mlp import HiddenLayer`")
+def _():
+    weights = [
+        HiddenLayer(np.random.RandomState(1), pt.matrix(), 4, 3, activation=f).W.get_value()
+        for f in (pt.tanh, pt.sigmoid, logistic.sigmoid)
+    ]
+    assert np.array_equal(4 * weights[0], weights[1]) and np.array_equal(*weights[1:])
+
+
+@row("`from logistic_sgd import LogisticRegression`")
+def _():
+    layer, y = LogisticRegression(pt.constant(np.ones((1, 3))), 3, 2), pt.ivector()
+    for mode in (PYTHON, None):
+        with pytest.raises(ValueError, match="y: classes from 0 to 1 are needed"):
+            pytensor.function([y], layer.negative_log_likelihood(y), mode=mode)([2])
+    for wrong in (pt.vector(), pt.imatrix()):
+        with pytest.raises(TypeError, match="y: a vector of integers"):
+            layer.errors(wrong)
 
 
 @row("`from logistic_sgd import load_data`")

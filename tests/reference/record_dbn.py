@@ -24,7 +24,11 @@ def main():
     parser.add_argument("output")
     parser.add_argument("--dataset", required=True, help="digits.npz")
     parser.add_argument("--runs", nargs="+", choices=sorted(RUNS), default=list(RUNS))
-    parser.add_argument("--settings", type=json.loads, help="JSON: a run of these, named `live`")
+    parser.add_argument(
+        "--settings",
+        type=json.loads,
+        help="JSON: one run, named `live`, of these, in place of --runs",
+    )
     args = parser.parse_args()
 
     runs = {name: RUNS[name] for name in args.runs}
