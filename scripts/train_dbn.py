@@ -82,7 +82,7 @@ def argument_parser():
     )  # fmt: skip
     parser.add_argument(
         "--labelled", type=whole_number(1), metavar="N",
-        help="fine-tune on the first N training pictures (pretraining takes all) (default: all)",
+        help="fine-tune on the first N training pictures only (%(default)s: on all)",
     )  # fmt: skip
     parser.add_argument("--batch-size", type=whole_number(1), default=10)
     parser.add_argument(
@@ -212,7 +212,8 @@ def save_samples(args, dbn, start, path):
     """A picture of what the model dreams of, in chains that start at the pictures `start`."""
     n_chains, n_pixels = start.shape
     chains = pytensor.shared(dbn.rbm_layers[-1].input.eval({dbn.x: start}, mode="FAST_COMPILE"))
-    outputs, updates = dbn.sample(chains, n_steps=args.steps)
+    # As a shared variable, the number is no part of the compiled code.
+    outputs, updates = dbn.sample(chains, n_steps=pytensor.shared(np.int64(args.steps)))
     sample = pytensor.function([], outputs, updates=updates)
     rbm_sym.save_picture(plot_samples(sample, args.n_samples, n_chains, n_pixels), path)
 
