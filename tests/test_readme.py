@@ -11,11 +11,18 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.mark.slow
 def test_the_programs_run(capsys):
+    """One after the other, in one session."""
     programs = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert programs
+    assert len(programs) == 3
+    session, printed = {}, []
     for program in programs:
-        exec(compile(program, "README.md", "exec"), {})
-    assert capsys.readouterr().out.endswith("(10, 784)\n")
+        exec(compile(program, "README.md", "exec"), session)
+        printed.append(capsys.readouterr().out)
+    assert printed[0].endswith("(10, 784)\n")
+    assert -300 < float(printed[1]) < 0
+    # A likelihood estimated both ways, each with its error.
+    (forward, _), (reverse, _) = (map(float, line.split()) for line in printed[2].splitlines()[1:])
+    assert -300 < forward < -100 and abs(forward - reverse) < 5
 
 
 def test_quick_start_holds_exactly_two_commands():
