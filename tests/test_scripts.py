@@ -206,6 +206,31 @@ def test_inpainting_refuses(by_recipe, folder, small_data):
     check_refusal(run("inpaint.py", model, *data, "--output", "x.txt", cwd=folder), "x.txt")
 
 
+@pytest.mark.slow
+def test_algorithms_are_compared_by_the_exact_likelihood(tmp_path):
+    """Too short to tell PCD from CD-10; no algorithm does better than the data allow."""
+    options = ["--updates", 5000, "--runs", 2, "--output", "curves.png"]
+    result = run("compare_algorithms.py", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    ends = dict(re.findall(r"^ *([\w -]+): (-\d\.\d+) ±", result.stdout, flags=re.MULTILINE))
+    ends = {algorithm: float(end) for algorithm, end in ends.items()}
+    assert list(ends) == ["exact gradient", "PT", "PCD-1", "CD-10", "CD-1"]
+    assert max(ends.values()) < -np.log(22) and min(ends.values()) > -12 * np.log(2)
+    assert ends["exact gradient"] > ends["CD-10"] > ends["CD-1"]
+    assert picture_size(tmp_path / "curves.png")[0] > 500
+
+
+@pytest.mark.slow
+def test_estimates_are_compared_with_exact_sums(tmp_path):
+    """Of 80 normal estimates, more than 4 are 3 standard errors off with probability 3e-6."""
+    options = ["--repetitions", 10, "--n-temperatures", 3000]
+    result = run("check_likelihood.py", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    within = re.findall(r"(forward|reverse) +(\d+) of 10", result.stdout)
+    assert len(within) == 8
+    assert sum(int(n) for _, n in within) >= 76
+
+
 @pytest.fixture(scope="module")
 def train_deep(folder, small_data):
     """A function that trains a small deep belief network, with further options."""
