@@ -51,9 +51,9 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--updates", type=whole_number(N_MEASUREMENTS), default=50_000)
+    parser.add_argument("--updates", type=whole_number(N_MEASUREMENTS), default=100_000)
     parser.add_argument("--runs", type=whole_number(1), default=5, help="each from its own weights")
-    parser.add_argument("--learning-rate", type=float, default=0.05)
+    parser.add_argument("--learning-rate", type=float, default=0.02)
     parser.add_argument("--output", type=Path, default=Path("algorithms.png"), help="the picture")
     return parser.parse_args()
 
