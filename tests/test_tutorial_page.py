@@ -1,0 +1,74 @@
+"""What docs/tutorial.md shows is what happens."""
+
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+from run_tutorial import PAGE, agree, read_blocks, run  # noqa: E402
+
+TEXT = PAGE.read_text()
+BLOCKS = read_blocks(TEXT)
+PICTURES = re.findall(r"!\[[^]]+\]\(tutorial/(\w+\.png)\)", TEXT)
+
+
+@pytest.mark.slow
+def test_the_listings_print_what_the_page_shows(double, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block, printed in run(BLOCKS):
+        assert agree(printed, block.output), f"line {block.line} prints\n{printed}"
+    assert {path.name for path in tmp_path.iterdir()} == set(PICTURES)
+
+
+def test_every_block_is_read():
+    assert TEXT.count("\n```python") == len(BLOCKS)
+    assert TEXT.count("\n```text") == sum(bool(block.output) for block in BLOCKS)
+
+
+def test_what_the_page_quotes_stands_in_the_library():
+    quotes = [block for block in BLOCKS if block.quoted]
+    assert {block.quoted for block in quotes} == {"rbm_sym/rbm.py", "rbm_sym/energy.py"}
+    for block in quotes:
+        source = (ROOT / block.quoted).read_text()
+        in_class, in_method = (f"\n{textwrap.indent(block.code, ' ' * n)}" for n in (4, 8))
+        assert in_class in source or in_method in source, f"line {block.line}"
+
+
+def test_files_and_sections_that_it_links_to_exist():
+    targets = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
+    headings = re.findall(r"^#+ (.*)", TEXT, flags=re.MULTILINE)
+    sections = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+    for target in targets:
+        path, _, section = target.partition("#")
+        if path:
+            assert (PAGE.parent / path).exists(), target
+        else:
+            assert section in sections, target
+
+
+def test_its_pictures_are_small():
+    for name in PICTURES:
+        assert (PAGE.parent / "tutorial" / name).stat().st_size < 150_000, name
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown", "expected"),
+    [
+        ("cost -0.123, k 5\n", "cost -0.125, k 5\n", True),
+        ("cost -0.123\n", "cost -0.126\n", False),
+        ("cost -62\n", "cost -64\n", True),
+        ("cost -62\n", "cost -65\n", False),
+        ("cost about 103\n", "cost about 100\n", True),
+        ("cost about 106\n", "cost about 100\n", False),
+        ("[1. 2.]\n", "[1.  2.]\n", True),
+        ("True\n", "False\n", False),
+        ("True 1\n", "True\n", False),
+        ("", "True\n", False),
+    ],
+)
+def test_outputs_agree_up_to_rounding(printed, shown, expected):
+    assert agree(printed, shown) is expected
