@@ -1,6 +1,8 @@
 """What docs/tutorial.md shows is what happens."""
 
+import os
 import re
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -8,8 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-from run_tutorial import PAGE, agree, read_blocks, run  # noqa: E402
+SCRIPTS = ROOT / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+from run_tutorial import PAGE, agree, read_blocks  # noqa: E402
 
 TEXT = PAGE.read_text()
 BLOCKS = read_blocks(TEXT)
@@ -17,11 +20,16 @@ PICTURES = re.findall(r"!\[[^]]+\]\(tutorial/(\w+\.png)\)", TEXT)
 
 
 @pytest.mark.slow
-def test_the_listings_print_what_the_page_shows(double, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for block, printed in run(BLOCKS):
-        assert agree(printed, block.output), f"line {block.line} prints\n{printed}"
-    assert {path.name for path in tmp_path.iterdir()} == set(PICTURES)
+def test_the_listings_print_what_the_page_shows(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-W", "error", SCRIPTS / "run_tutorial.py", "--pictures", "pictures"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == set(PICTURES)
 
 
 def test_every_block_is_read():
