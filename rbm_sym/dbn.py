@@ -106,7 +106,7 @@ class DBN:
         ----------
         train_set_x : shared floatX matrix (examples, n_ins), values in [0, 1]
         batch_size : int, from 1 to the number of examples
-        k : int or integer scalar, at least 1
+        k : int or shared integer scalar, at least 1
             Steps of the chain.
 
         Returns
@@ -141,7 +141,7 @@ class DBN:
             Each is a pair of a shared floatX matrix (examples, n_ins) and a symbolic integer
             vector (examples,) of classes.
         batch_size : int, from 1 to the number of examples in the smallest set
-        learning_rate : number above 0, or symbolic scalar
+        learning_rate : number above 0, or shared scalar
 
         Returns
         -------

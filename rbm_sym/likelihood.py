@@ -11,12 +11,14 @@ is estimated from two sides:
 - the walks back, from samples of the RBM, have weights whose mean is 1 / Z, and the estimate is
   rather too large (Burda, Grosse and Salakhutdinov 2015 walk back from examples).
 
-Where the two agree, the truth lies between them. All logarithms are natural.
+Where the two agree, the truth lies between them, provided that the walks back did start at samples
+of the RBM: a mode that no walk has found is missing from both. All logarithms are natural.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from numbers import Real
 
 import numpy as np
 import pytensor
@@ -156,7 +158,8 @@ def reverse_ais_log_partition(
 
     The runs start at samples of the RBM: at the ends of as many runs of `ais_log_partition`, drawn
     again by their weights, after `n_steps` Gibbs steps more. As far as these are samples of the
-    RBM, the expectation of the estimate is not below log Z.
+    RBM, the expectation of the estimate is not below log Z. A mode that the walks there have missed
+    is missed on the way back too, and no error tells of it.
 
     Parameters, result and errors as for `ais_log_partition`; `n_steps` is an int, at least 1.
     """
@@ -186,6 +189,11 @@ def log_likelihood(rbm, data, log_partition):
     TypeError, ValueError
         if an argument is not as above
     """
+    if not isinstance(log_partition, Real) or not np.isfinite(log_partition):
+        raise TypeError(
+            f"log_partition: a finite number is needed, not {log_partition!r:.60}; an estimate has "
+            "it as its attribute log_partition"
+        )
     examples = _binary(_examples(rbm, data))
     return -_by_batches(rbm, _evaluation().free_energy, examples) - log_partition
 
@@ -245,7 +253,7 @@ class _Walk:
         self.compiled.streams.seed(int(self.rng.randint(1, 2**30)))
         self.compiled.set_parameters(W, hbias, vbias, base_vbias.astype(self.dtype))
         base_vbias = base_vbias.astype("float64")
-        base_rates = 1 / (1 + np.exp(-base_vbias))
+        base_rates = np.exp(-np.logaddexp(0, -base_vbias))
         self.state = self.rng.uniform(size=(n_runs, len(vbias))) < base_rates
         self.log_base_partition = len(hbias) * np.log(2) + np.logaddexp(0, base_vbias).sum()
 
@@ -297,8 +305,7 @@ class _Annealing:
         self.walk = pytensor.function([betas], log_weights.sum(axis=0), updates=updates)
 
     def set_parameters(self, W, hbias, vbias, base_vbias):
-        for param, value in zip(self.rbm.params, (W, hbias, vbias), strict=True):
-            param.set_value(value)
+        _set_parameters(self.rbm, (W, hbias, vbias))
         self.base_vbias.set_value(base_vbias)
 
 
@@ -349,9 +356,7 @@ def _log_sum_of_block():
 
 def _by_batches(rbm, function, examples):
     """The results of a function of `_Evaluation`, for so many examples at a time as fit a cache."""
-    parameters = _parameters(rbm)
-    for param, value in zip(_evaluation().rbm.params, parameters, strict=True):
-        param.set_value(value.astype("float64"))
+    _set_parameters(_evaluation().rbm, [value.astype("float64") for value in _parameters(rbm)])
     size = max(1, NUMBERS_AT_ONCE // rbm.n_hidden)
     batches = [examples[i : i + size] for i in range(0, len(examples), size)]
     return np.concatenate([function(batch.astype("float64")) for batch in batches])
@@ -362,11 +367,16 @@ def _parameters(rbm):
     check_binary("rbm", rbm)
     values = [
         param.get_value(borrow=True) if isinstance(param, SharedVariable) else param.eval()
-        for param in rbm.params
+        for param in (rbm.W, rbm.hbias, rbm.vbias)
     ]
     if not all(np.isfinite(value).all() for value in values):
         raise ValueError("rbm: there are infinite or undefined numbers in its parameters")
     return values
+
+
+def _set_parameters(rbm, values):
+    for param, value in zip((rbm.W, rbm.hbias, rbm.vbias), values, strict=True):
+        param.set_value(value)
 
 
 def _examples(rbm, data):

@@ -136,6 +136,10 @@ class RBM(EnergyModel):
         pre_sigmoid_v1, v1_mean, v1_sample = self.sample_v_given_h(h1_sample)
         return [pre_sigmoid_h1, h1_mean, h1_sample, pre_sigmoid_v1, v1_mean, v1_sample]
 
+    def step(self, v_sample):
+        """The visible sample of `gibbs_vhv`: one transition from visible to visible units."""
+        return self.gibbs_vhv(v_sample)[-1]
+
     # get_cost_updates(lr, persistent, k) is EnergyModel's. What follows tells it that an RBM's
     # chain is a chain of hidden units: it starts at the positive phase, and each step, six
     # results long, passes through the visible ones.

@@ -33,12 +33,25 @@ def clamped(step, held, values):
     Returns
     -------
     function for `gibbs_chain`, with the results of `step`, the last of them clamped
+        If `held` or `values` are drawn in the same graph, give both once more to `gibbs_chain`, as
+        `non_sequences=[held, values]`.
+
+    Raises
+    ------
+    TypeError
+        if `held` is not boolean
     """
+    held = pt.as_tensor_variable(held)
+    if held.dtype != "bool":
+        raise TypeError(
+            f"held: a boolean mask of the visible units is needed, not a {held.type}; units that "
+            "are listed by their numbers make none"
+        )
 
-    def hold(state):
-        return pt.switch(held, pt.cast(values, state.dtype), state)
+    def clamped_step(state, held=held, values=values):
+        def hold(state):
+            return pt.switch(held, pt.cast(values, state.dtype), state)
 
-    def clamped_step(state):
         result = step(hold(state))
         if isinstance(result, list | tuple):
             return [*result[:-1], hold(result[-1])]
@@ -162,7 +175,8 @@ class ParallelTempering(EnergyModel):
         self.tempered = TemperedRBM(rbm, base_vbias)
         self.betas = np.asarray(inverse_temperatures, dtype=floatX)
         no_swaps = np.zeros(len(self.betas) - 1, dtype=floatX)
-        self.swap_rates = pytensor.shared(no_swaps, name="swap_rates")
+        # Of known length: of a single pair, PyTensor tells that it is 1 and insists on it.
+        self.swap_rates = pytensor.shared(no_swaps, shape=no_swaps.shape, name="swap_rates")
 
     def free_energy(self, v_sample):
         """The RBM's."""

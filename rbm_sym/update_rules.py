@@ -87,6 +87,8 @@ def weight_decay(params, gradients, rate, of):
     """
     _check_gradients(params, gradients)
     check_number("rate", rate, least=0)
+    if not isinstance(of, list | tuple):
+        raise TypeError(f"of: a list of parameters is needed, not {of!r}")
     for param in of:
         if param not in params:
             raise ValueError(f"of: {param} is none of params, {params}; name parameters of theirs")
@@ -110,14 +112,25 @@ def centered(gradients, visible_mean, hidden_mean):
     Parameters
     ----------
     gradients : list of the gradients of W (n_visible, n_hidden), hbias and vbias
-    visible_mean, hidden_mean : μ (n_visible,) and λ (n_hidden,), in [0, 1]; any are valid
+    visible_mean, hidden_mean : tensors or arrays, μ (n_visible,) and λ (n_hidden,)
+        Usually the mean states of the units. With any values, small steps raise the likelihood.
 
     Returns
     -------
     list of three expressions, in the same order
+
+    Raises
+    ------
+    ValueError
+        if there are not three gradients
     """
+    if len(gradients) != 3:
+        raise ValueError(
+            f"gradients: those of W, hbias and vbias are needed, not {len(gradients)}; pass on the "
+            "others as they are"
+        )
     of_W, of_hbias, of_vbias = gradients
-    visible_mean, hidden_mean = map(pt.as_tensor_variable, (visible_mean, hidden_mean))
+    visible_mean, hidden_mean = map(_in_floatX, (visible_mean, hidden_mean))
     of_W = of_W - pt.outer(visible_mean, of_hbias) - pt.outer(of_vbias, hidden_mean)
     return [of_W, of_hbias - pt.dot(visible_mean, of_W), of_vbias - pt.dot(of_W, hidden_mean)]
 
@@ -152,7 +165,9 @@ def falling_to_zero(lr, n_updates, updates):
     updates : dict that the training function gets; the count t, a shared int64, is added
     """
     check_learning_rate("lr", lr)
-    if not isinstance(n_updates, Variable):
+    if isinstance(n_updates, Variable):
+        check_number("n_updates", n_updates, least=1)
+    else:
         check_count("n_updates", n_updates, of="update")
     count = pytensor.shared(np.int64(0), name="n_updates_done")
     updates[count] = count + 1
@@ -169,6 +184,8 @@ def _steps(params, gradients, lr):
 def _check_gradients(params, gradients):
     for i, param in enumerate(params):
         check_shared(f"params[{i}]", param)
+    if len(set(params)) < len(params):
+        raise ValueError(f"params: each can be updated only once, and one stands twice: {params}")
     if len(params) != len(gradients):
         raise ValueError(
             f"gradients: one for each of the {len(params)} parameters is needed, not "

@@ -16,6 +16,7 @@ import pytensor.tensor as pt
 from command_line import check_file, import_pyplot, one_line_errors, whole_number
 
 import rbm_sym
+from rbm_sym.arguments import check_learning_rate
 from rbm_sym.images import check_picture_path
 from rbm_sym.likelihood import exact_log_partition, log_likelihood
 from rbm_sym.samplers import ParallelTempering
@@ -31,7 +32,8 @@ N_MEASUREMENTS = 50
 
 def main():
     args = parse_arguments()
-    with one_line_errors(PROGRAM, ValueError):
+    with one_line_errors(PROGRAM, ValueError, TypeError):
+        check_learning_rate("--learning-rate", args.learning_rate)
         check_picture_path(args.output)
         check_file(args.output)
     data = bars_and_stripes(HEIGHT, WIDTH).astype(pytensor.config.floatX)
@@ -79,10 +81,12 @@ def train(algorithm, data, n_updates, n_runs, learning_rate):
         rng = np.random.RandomState(run)
         rbm.W.set_value(rng.normal(scale=0.1, size=rbm.W.get_value().shape).astype(rbm.W.dtype))
         rbm.theano_rng.seed(run + 1)
+        done = 0
         for i in range(N_MEASUREMENTS + 1):
-            curves[run, i] = log_likelihood(rbm, data, exact_log_partition(rbm)).mean()
-            for _ in range(n_updates // N_MEASUREMENTS):
+            while done < n_updates * i // N_MEASUREMENTS:
                 update()
+                done += 1
+            curves[run, i] = log_likelihood(rbm, data, exact_log_partition(rbm)).mean()
     return curves
 
 

@@ -32,8 +32,10 @@ def main():
         sets = read_sets(args.dataset, rbm)
         pictures = sets[2][0].get_value(borrow=True)[: args.n_pictures]
         mean_picture = sets[0][0].get_value(borrow=True).mean(axis=0)
+        hidden = hidden_half(args.hide, rbm.n_visible)
+        if not hidden.any():
+            raise ValueError(f"--hide: the pictures have no {args.hide} half; hide another one")
 
-    hidden = hidden_half(args.hide, rbm.n_visible)
     completed = complete(rbm, pictures, hidden, mean_picture, args.n_samples, args.seed)
     rbm_sym.save_picture(show(pictures[:20], completed[:20], hidden), args.output)
     print(f"mean squared error of the hidden pixels of {len(pictures)} test pictures:")

@@ -9,6 +9,7 @@ way.
 import numpy as np
 import pytensor.tensor as pt
 
+from rbm_sym.streams import stream_updates
 from rbm_sym.update_rules import (
     centered,
     falling_to_zero,
@@ -63,7 +64,8 @@ def cost_and_updates(rbm, persistent_chain, k, lr, n_updates):
     averages = [
         moving_average(updates[param], param.get_value(), decay, updates) for param in rbm.params
     ]
-    return rbm.monitoring_cost(chain_end, persistent_chain, updates), updates, averages
+    cost = rbm.monitoring_cost(chain_end, persistent_chain, updates)
+    return cost, stream_updates([cost, *updates.values()]) | updates, averages
 
 
 def centers(rbm, particles, updates):

@@ -157,7 +157,7 @@ def finetune(args, dbn, datasets, curve, path):
     )
     n_batches = count_batches(len(datasets[0][0].get_value(borrow=True)), args.batch_size)
     stopping = EarlyStopping(args.patience * n_batches)
-    validation_frequency = min(n_batches, stopping.patience // 2)
+    validation_frequency = max(1, min(n_batches, stopping.patience // 2))
 
     print("... finetuning the model", flush=True)
     began = time.perf_counter()

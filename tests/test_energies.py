@@ -231,6 +231,11 @@ def test_the_label_of_lowest_free_energy_is_the_most_probable(groups):
     np.testing.assert_allclose(found, expected)
 
 
+def test_more_units_in_groups_than_there_are():
+    with pytest.raises(ValueError, match="group_sizes: at most the 4 visible units, not 6"):
+        OneHotRBM(n_visible=4, n_hidden=2, group_sizes=[3, 3])
+
+
 def test_one_hot():
     assert one_hot(pt.as_tensor([2, 0]), 3).eval().tolist() == [[0, 0, 1], [1, 0, 0]]
 

@@ -135,6 +135,61 @@ def test_a_single_jump_is_importance_sampling(small):
     assert len(set(distances.argmin(axis=1))) > 20
 
 
+def test_the_base_model_has_the_mean_of_the_data(small):
+    """One jump again: units are on as often as in the data and one more example of each kind."""
+    rbm, exact = small
+    data = np.array([[1, 1, 0, 0, 1], [1, 0, 0, 1, 1], [1, 0, 0, 0.5, 1]])
+    p = (data.sum(axis=0) + 1) / 5
+    found = ais_log_partition(rbm, n_runs=500, temperatures=[0, 1], data=data, seed=1)
+    log_base = exact.visible @ np.log(p) + (1 - exact.visible) @ np.log(1 - p)
+    possible = np.log(exact.p_visible * exact.Z) - log_base
+    distances = np.abs(found.log_weights[:, None] - possible[None, :])
+    assert (distances.min(axis=1) < 1e-7).all()
+    # Their mean is the mean over the base model, within 4.5 standard errors.
+    mean = np.exp(log_base) @ possible
+    error = np.sqrt(np.exp(log_base) @ (possible - mean) ** 2 / 500)
+    assert abs(found.log_weights.mean() - mean) < 4.5 * error
+
+
+@pytest.mark.parametrize(("data", "n_steps"), [(None, 1), (np.zeros((10_000, 3)), 300)])
+def test_the_way_back_starts_at_samples_of_the_rbm(double, data, n_steps):
+    """Two modes, all visible units on or all off, between which a Gibbs step seldom leads.
+
+    From uniform states only the choice by weights gets the modes' shares right; from states that
+    are all off, only many steps do. The mean log weight tells what the states were, within 4.5
+    standard errors: of the states, and of the weights that they were chosen by.
+    """
+    rbm = RBM(n_visible=3, n_hidden=1, W=pytensor.shared(np.full((3, 1), 4.0), name="W"))
+    rbm.hbias.set_value(np.array([-7.0]))
+    rbm.vbias.set_value(np.zeros(3))
+    exact = EnumeratedRBM.of(rbm)
+    arguments = dict(n_runs=4000, temperatures=[0, 1], data=data, seed=1)
+    found = reverse_ais_log_partition(rbm, n_steps=n_steps, **arguments)
+    base_vbias = np.zeros(3) if data is None else np.full(3, -np.log(10_001))
+    log_base = exact.visible @ base_vbias - np.logaddexp(0, base_vbias).sum()
+    possible = log_base - np.log(exact.p_visible * exact.Z)
+    mean = exact.p_visible @ possible
+    variance = exact.p_visible @ (possible - mean) ** 2
+    n_effective = 4000
+    if data is None:
+        n_effective = min(n_effective, ais_log_partition(rbm, **arguments).effective_sample_size)
+    error = np.sqrt(variance * (1 / 4000 + 1 / n_effective))
+    assert abs(found.log_weights.mean() - mean) < 4.5 * error
+
+
+def test_which_parameters_are_trained_makes_no_difference(small):
+    rbm, exact = small
+    rbm.params = [rbm.W]
+    np.testing.assert_allclose(exact_log_partition(rbm), np.log(exact.Z))
+
+
+def test_extreme_biases(double):
+    rbm = RBM(n_visible=2, n_hidden=1)
+    rbm.vbias.set_value(np.array([-800.0, 800.0]))
+    found = ais_log_partition(rbm, 10, [0, 1], seed=1)
+    assert abs(found.log_partition - exact_log_partition(rbm)) < 1
+
+
 def test_floats_of_either_size(floatX):
     """A larger model, from the mean of data too: exact and estimated within 4 standard errors.
 
@@ -230,6 +285,8 @@ def test_wrong_arguments_are_named(double, make_rbm):
         (lambda: ais_log_partition(rbm, seed="x"), TypeError, "seed: .*'x'"),
         (lambda: reverse_ais_log_partition(rbm, n_steps=0), ValueError, "n_steps: .*not 0"),
         (lambda: log_likelihood(rbm, data + 0.5, 0), ValueError, "data: zeros and ones.*draw_b"),
+        (lambda: log_likelihood(rbm, data, None), TypeError, "log_partition: a finite number"),
+        (lambda: log_likelihood(rbm, data, np.nan), TypeError, "log_partition: a finite number"),
         (lambda: log_likelihood(rbm, data * np.nan, 0), ValueError, r"data: values in \[0, 1\]"),
         (lambda: log_likelihood(rbm, data[:0], 0), ValueError, r"data: .*\(0, 5\)"),
         (lambda: log_likelihood(rbm, [["a"]], 0), TypeError, "data: .*numeric"),

@@ -123,6 +123,14 @@ def test_grad_of_cost_is_the_classical_rule_for_binary_units(exact):
         np.testing.assert_allclose(gradient, by_hand, rtol=1e-10, atol=1e-14)
 
 
+def test_step_is_the_visible_sample_of_a_gibbs_step(double, make_rbm):
+    v = np.ones((5, 4))
+    results = []
+    for draw in (lambda rbm: rbm.step(v), lambda rbm: rbm.gibbs_vhv(v)[-1]):
+        results.append(pytensor.function([], draw(make_rbm()), mode=PYTHON)())
+    assert np.array_equal(*results)
+
+
 def test_pseudo_likelihood_over_all_bits_is_exact(exact):
     """Over one round of the bit index, the mean is Σ_i log P(v_i | v without i)."""
     rbm, model = exact

@@ -24,6 +24,7 @@ def test_updates(double, make_rbm):
     chain = pytensor.shared(np.ones((5, 3)), name="chain")
     rbm.input = pt.as_tensor(data)
     cost, updates, averages = cost_and_updates(rbm, chain, 1, LEARNING_RATE, N_UPDATES)
+    assert {*rbm.theano_rng.states[1:], *rbm.params, *averages, chain} <= set(updates)
     update = pytensor.function([], cost, updates=updates)
 
     seeds = np.random.RandomState(np.random.RandomState(SEED).randint(2**30))

@@ -74,6 +74,19 @@ def test_what_is_held_may_differ_from_chain_to_chain(exact_and_rbm):
     assert len(np.unique(run(mask, ones)[:, ~mask])) == 2
 
 
+def test_what_is_held_may_be_drawn_in_the_same_graph(exact_and_rbm):
+    """Said to be the same at every step, it is; and the first step already sees it."""
+    _, rbm = exact_and_rbm
+    held = np.array([True, True, False])
+    values = rbm.theano_rng.binomial(size=(4, 3), p=0.5, dtype="float64")
+    step = clamped(lambda v: [v, rbm.gibbs_vhv(v)[-1]], held, values)
+    outputs, updates = gibbs_chain(step, np.full((4, 3), 7.0), 3, non_sequences=[held, values])
+    run = pytensor.function([], [values, *outputs], updates=updates, mode=PYTHON)
+    drawn, before, after = run()
+    assert (before[:, :, held] == drawn[:, held]).all()
+    assert (after[:, :, held] == drawn[:, held]).all()
+
+
 @pytest.mark.parametrize("beta", [0.0, 0.35, 1.0])
 def test_the_tempered_weights_and_their_slope(exact_and_rbm, beta):
     exact, rbm = exact_and_rbm
@@ -152,6 +165,18 @@ def test_parallel_tempering_is_trained_like_any_model(floatX):
     assert model.swap_rates.get_value().shape == (2,) and model.swap_rates.get_value().min() > 0
 
 
+def test_two_temperatures_and_one_chain(double):
+    rbm = RBM(n_visible=5, n_hidden=4)
+    model = ParallelTempering(rbm, [0, 1])
+    chain = model.new_chain(1)
+    _, updates = model.get_cost_updates(lr=0.1, persistent=chain, k=1)
+    train = pytensor.function([rbm.input], updates=updates, mode=PYTHON)
+    for _ in range(3):
+        train(np.ones((2, 5)))
+    assert model.swap_rates.get_value() in ([0.0], [1.0])
+    assert chain.get_value().shape == (2, 1, 4)
+
+
 def test_parallel_tempering_from_the_data(double):
     """CD too: every temperature starts at the hidden sample of the positive phase."""
     rbm = RBM(n_visible=5, n_hidden=4)
@@ -169,6 +194,7 @@ def test_wrong_arguments_are_named(double):
 
     rbm = RBM(n_visible=5, n_hidden=4)
     cases = [
+        (lambda: clamped(rbm.gibbs_vhv, [0, 2], 1), TypeError, "held: a boolean mask"),
         (lambda: TemperedRBM(None), TypeError, "rbm: an RBM is needed, not NoneType"),
         (lambda: TemperedRBM(OtherRBM()), TypeError, "rbm: .*binary units.* free_energy of its"),
         (lambda: TemperedRBM(rbm, np.zeros(4)), ValueError, "base_vbias: .*shape"),

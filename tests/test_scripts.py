@@ -208,7 +208,7 @@ def test_inpainting_refuses(by_recipe, folder, small_data):
 
 @pytest.mark.slow
 def test_algorithms_are_compared_by_the_exact_likelihood(tmp_path):
-    """Too short to tell PCD from CD-10; no algorithm does better than the data allow."""
+    """Too short to tell PCD from CD-10; none is better than the data allow, PT as the exact sum."""
     options = ["--updates", 5000, "--learning-rate", 0.2, "--runs", 2, "--output", "curves.png"]
     result = run("compare_algorithms.py", *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -217,6 +217,8 @@ def test_algorithms_are_compared_by_the_exact_likelihood(tmp_path):
     assert list(ends) == ["exact gradient", "PT", "PCD-1", "CD-10", "CD-1"]
     assert max(ends.values()) < -np.log(22) and min(ends.values()) > -12 * np.log(2)
     assert ends["exact gradient"] > ends["CD-10"] > ends["CD-1"]
+    assert abs(ends["PT"] - ends["exact gradient"]) < 0.1
+    assert ends["PCD-1"] > ends["CD-1"]
     assert picture_size(tmp_path / "curves.png")[0] > 500
 
 
@@ -336,6 +338,13 @@ def test_deep_training_without_pretraining_stops_early(folder, train_deep):
     assert {path.name for path in (folder / "x").iterdir()} == {"training_curve.csv", "dbn.npz"}
     with np.load(folder / "x" / "dbn.npz") as model:
         assert model["W_0"].dtype == np.float64
+
+
+def test_deep_training_on_a_single_minibatch_ends(train_deep):
+    options = ["--pretraining-epochs", 0, "--labelled", 8, "--patience", 1, "--output", "single"]
+    result = train_deep(*options, "--finetuning-rate", 1e-30)
+    assert result.returncode == 0, result.stderr
+    assert 1 <= result.stdout.count("minibatch 1/1, validation error") <= 3
 
 
 def picture_size(path):

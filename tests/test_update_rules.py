@@ -124,6 +124,9 @@ def test_rules_keep_floatX(floatX):  # noqa: N802
         updates |= rule([W], gradients, lr)
         moving_average(updates[W], W.get_value(), 0.9, updates)
         pytensor.function([], updates=updates, mode=PYTHON)()
+    means = np.full(2, 0.5), pytensor.shared(np.full(2, 0.5))
+    gradients = centered([W, W[0], W[0]], *means)
+    assert {gradient.dtype for gradient in gradients} == {floatX}
     assert {new.dtype for variable, new in updates.items() if variable.dtype != "int64"} == {floatX}
 
 
@@ -199,6 +202,10 @@ def test_wrong_arguments_are_named(double):
         (lambda: gradient_descent([W], [], 0.1), ValueError, "gradients: one for each of the 1"),
         (lambda: gradient_descent([gradient], [gradient], 0.1), TypeError, r"params\[0\]: a sh"),
         (lambda: gradient_descent([W], [gradient], 0), ValueError, "lr: .*not 0"),
+        (lambda: gradient_descent([W, W], [W, W], 0.1), ValueError, "params: .*twice"),
+        (lambda: centered([W, W], 0, 0), ValueError, "gradients: those of W, hbias and vbias.* 2"),
+        (lambda: weight_decay([W], [gradient], 1, of=W), TypeError, "of: a list"),
+        (lambda: falling_to_zero(0.1, pt.lvector(), {}), TypeError, "n_updates: a scalar"),
         (lambda: momentum([W], [gradient], 0.1, 1), ValueError, "coefficient: .*not 1"),
         (lambda: momentum([W], [gradient], 0.1, "x"), TypeError, "coefficient: .*not 'x'"),
         (lambda: weight_decay([W], [gradient], -1, of=[W]), ValueError, "rate: .*not -1"),

@@ -31,6 +31,10 @@ class OneHotRBM(RBM):
     def __init__(self, *args, group_sizes, **kwargs):
         super().__init__(*args, **kwargs)
         self.n_binary = self.n_visible - sum(group_sizes)
+        if self.n_binary < 0:
+            raise ValueError(
+                f"group_sizes: at most the {self.n_visible} visible units, not {sum(group_sizes)}"
+            )
         ends = self.n_binary + np.cumsum([0, *group_sizes])
         self.groups = [slice(start, end) for start, end in pairwise(ends.tolist())]
 
