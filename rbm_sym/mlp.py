@@ -15,7 +15,7 @@ class HiddenLayer:
 
     Parameters
     ----------
-    rng : numpy.random.RandomState for the weights
+    rng : numpy.random.RandomState for the weights; not used if W is given
     input : symbolic floatX matrix (batch, n_in)
     n_in, n_out : int, at least 1
     W : symbolic floatX matrix (n_in, n_out), usually shared; None draws it uniformly from
@@ -36,12 +36,12 @@ class HiddenLayer:
     """
 
     def __init__(self, rng, input, n_in, n_out, W=None, b=None, activation=pt.tanh):
-        check_numpy_rng("rng", rng)
         check_count("n_in", n_in, of="unit")
         check_count("n_out", n_out, of="unit")
         check_tensor("input", input, (None, n_in))
         floatX = pytensor.config.floatX
         if W is None:
+            check_numpy_rng("rng", rng)
             bound = np.sqrt(6.0 / (n_in + n_out))
             initial_W = np.asarray(rng.uniform(low=-bound, high=bound, size=(n_in, n_out)), floatX)
             if activation in (sigmoid, pt.sigmoid):

@@ -39,7 +39,7 @@ def test_output_of_a_hidden_layer(floatX, activation, by_hand):
     W, b = rng.normal(size=(3, 2)).astype(floatX), rng.normal(size=2).astype(floatX)
     x = pt.matrix("x")
     shared = [pytensor.shared(value) for value in (W, b)]
-    layer = HiddenLayer(rng, x, 3, 2, *shared, activation=activation)
+    layer = HiddenLayer(None, x, 3, 2, *shared, activation=activation)
     assert layer.params == shared and layer.input is x
     values = rng.normal(size=(6, 3)).astype(floatX)
     output = evaluate([x], layer.output, values)

@@ -20,7 +20,8 @@ def test_the_programs_run(capsys):
         printed.append(capsys.readouterr().out)
     assert printed[0].endswith("(10, 784)\n")
     assert -300 < float(printed[1]) < 0
-    assert printed[2] == ""
+    swap_rates = [float(rate) for rate in printed[2].strip("[]\n").split()]
+    assert len(swap_rates) == 9 and all(0 <= rate <= 1 for rate in swap_rates) and any(swap_rates)
     # A likelihood estimated both ways, each with its error.
     (forward, _), (reverse, _) = (map(float, line.split()) for line in printed[3].splitlines()[1:])
     assert -300 < forward < -100 and abs(forward - reverse) < 5

@@ -34,17 +34,19 @@ class HiddenLevelsRBM(RBM):
     def propup(self, vis):
         """[c + v'W, the mean of the hidden units], both (batch, n_hidden)."""
         activation = pt.dot(vis, self.W) + self.hbias
-        probabilities = pt.special.softmax(self._log_weights(activation), axis=2)
-        return [activation, pt.dot(probabilities, self.levels)]
+        return [activation, pt.dot(self._probabilities(activation), self.levels)]
 
     def sample_h_given_v(self, v0_sample):
         """[c + v'W, mean, sample] of the hidden units, given the visible ones."""
         activation, h1_mean = self.propup(v0_sample)
-        probabilities = pt.special.softmax(self._log_weights(activation), axis=2)
         uniform = self.theano_rng.uniform(size=h1_mean.shape, dtype=pytensor.config.floatX)
         # The last level takes what rounding leaves of 1.
-        passed = uniform[:, :, None] >= pt.cumsum(probabilities, axis=2)[:, :, :-1]
+        cumulated = pt.cumsum(self._probabilities(activation), axis=2)
+        passed = uniform[:, :, None] >= cumulated[:, :, :-1]
         return [activation, h1_mean, pt.as_tensor(self.levels)[pt.sum(passed, axis=2)]]
+
+    def _probabilities(self, activation):
+        return pt.special.softmax(self._log_weights(activation), axis=2)
 
     def _log_weights(self, activation):
         """h_i (c + v'W)_i for each level, (batch, n_hidden, levels)."""
