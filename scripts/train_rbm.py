@@ -44,7 +44,11 @@ def main():
         start = consecutive_pictures(test_x, args.n_chains, rng)
         folder = make_folder(args.output)
 
-    update, updates, averages = training_function(args, rbm, make_persistent_chain(args), train_x)
+    persistent_chain, kept = make_persistent_chain(args), rbm.params
+    if args.recipe == "likelihood":
+        update, updates, kept = likelihood_training_function(args, rbm, persistent_chain, train_x)
+    else:
+        update, updates = training_function(args, rbm, persistent_chain, train_x)
     print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
     print("    the first time, that can take a minute or more", flush=True)
     began = time.perf_counter()
@@ -52,8 +56,8 @@ def main():
     print(f"... compiled in {time.perf_counter() - began:.0f} seconds")
 
     costs = train(args, rbm, update, n_batches, folder)
-    for param, average in zip(rbm.params, averages, strict=True):
-        param.set_value(average.get_value())
+    for param, value in zip(rbm.params, kept, strict=True):
+        param.set_value(value.get_value())
     settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
     parameters = {param.name: param.get_value() for param in rbm.params}
     save_arrays(folder / "rbm.npz", parameters, settings)
@@ -137,32 +141,42 @@ def make_persistent_chain(args):
 
 
 def training_function(args, rbm, persistent_chain, train_x):
-    """A compiled function from a minibatch's index to its monitoring cost, and its updates.
+    """The tutorial's training: a function of a minibatch's index to its cost, and its updates."""
+    lr, k, batch_size = shared_settings(args)
+    cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=k)
 
-    The third result is a list of shared variables: the parameters to keep.
+    index = pt.lscalar("index")
+    batch = train_x[index * batch_size : (index + 1) * batch_size]
+    update = pytensor.function(
+        [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
+    )
+    return update, updates
+
+
+def likelihood_training_function(args, rbm, persistent_chain, train_x):
+    """The same for the recipe; the third result is a list of the averages of the parameters."""
+    lr, k, batch_size = shared_settings(args)
+    index = pt.lscalar("index")
+    batch = train_x[index * batch_size : (index + 1) * batch_size]
+    rbm.input = rbm.theano_rng.binomial(size=batch.shape, p=batch, dtype=args.floatX)
+    pictures = train_x.get_value(borrow=True)
+    initialize(rbm, pictures, np.random.RandomState(args.seed))
+    n_updates = args.epochs * count_batches(len(pictures), args.batch_size)
+    n_updates = pytensor.shared(np.int64(n_updates), name="n_updates")
+    cost, updates, averages = cost_and_updates(rbm, persistent_chain, k, lr, n_updates)
+    update = pytensor.function([index], cost, updates=updates, name="train_rbm")
+    return update, updates, averages
+
+
+def shared_settings(args):
+    """Learning rate, Gibbs steps and batch size as shared variables.
+
+    Unlike numbers, these are no part of the compiled code: other settings need no new compilation.
     """
-    # Shared variables, unlike numbers, are no part of the compiled code: other settings need no
-    # new compilation.
     lr = pytensor.shared(np.asarray(args.learning_rate, dtype=args.floatX), name="lr")
     k = pytensor.shared(np.int64(args.k), name="k")
     batch_size = pytensor.shared(np.int64(args.batch_size), name="batch_size")
-    index = pt.lscalar("index")
-    batch = train_x[index * batch_size : (index + 1) * batch_size]
-    if args.recipe == "likelihood":
-        rbm.input = rbm.theano_rng.binomial(size=batch.shape, p=batch, dtype=args.floatX)
-        pictures = train_x.get_value(borrow=True)
-        initialize(rbm, pictures, np.random.RandomState(args.seed))
-        n_updates = args.epochs * count_batches(len(pictures), args.batch_size)
-        n_updates = pytensor.shared(np.int64(n_updates), name="n_updates")
-        cost, updates, kept = cost_and_updates(rbm, persistent_chain, k, lr, n_updates)
-        update = pytensor.function([index], cost, updates=updates, name="train_rbm")
-    else:
-        cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=k)
-        kept = rbm.params
-        update = pytensor.function(
-            [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
-        )
-    return update, updates, kept
+    return lr, k, batch_size
 
 
 def train(args, rbm, update, n_batches, folder):
