@@ -143,7 +143,7 @@ def test_sampling_and_features_from_a_trained_model(trained, folder, small_data)
 def by_recipe(folder, train):
     result = train(
         "--recipe", "likelihood", "--epochs", 300, "--n-chains", 2, "--n-samples", 1,
-        "--n-temperatures", 300, "--output", "recipe",
+        "--n-temperatures", 5000, "--output", "recipe",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return result.stdout, folder / "recipe" / "rbm.npz"
