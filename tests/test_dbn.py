@@ -2,26 +2,21 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
+import dbn_settings
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+import run_settings
 from enumeration import EnumeratedRBM, p_visible_of_stack, sigmoid
+from replay import REFERENCE, load_runs, record
+from sample_rbm import make_streams
 
 import rbm_sym
 from rbm_sym import DBN, MRG_RandomStreams, RandomStreams
 from rbm_sym.datasets import read_arrays
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-from replay import REFERENCE, load_runs, record
-from sample_rbm import make_streams
-
-sys.path.insert(0, str(REFERENCE))
-import dbn_settings
-import run_settings
 
 # Its scans look for a BLAS to link with, and get along without.
 PYTHON = "FAST_COMPILE"

@@ -15,17 +15,16 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from boltzmann_machine import BoltzmannMachine
 from enumeration import all_states, sigmoid
+from gaussian_rbm import GaussianRBM
+from hidden_levels import HiddenLevelsRBM
+from langevin import NetworkEnergy
+from one_hot_rbm import OneHotRBM, one_hot
 
 from rbm_sym import RBM, gibbs_chain
 
 ENERGIES = Path(__file__).parent.parent / "scripts" / "energies"
-sys.path.insert(0, str(ENERGIES))
-from boltzmann_machine import BoltzmannMachine  # noqa: E402
-from gaussian_rbm import GaussianRBM  # noqa: E402
-from hidden_levels import HiddenLevelsRBM  # noqa: E402
-from langevin import NetworkEnergy  # noqa: E402
-from one_hot_rbm import OneHotRBM, one_hot  # noqa: E402
 
 PYTHON = "FAST_COMPILE"
 # In this mode too, PyTensor looks for a BLAS to link C programs with, which pip does not bring.

@@ -1,14 +1,9 @@
 """The recipe for likelihood against its own algorithm in NumPy."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from enumeration import sigmoid
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 from recipe import WEIGHT_DECAY, cost_and_updates, initialize
 
 SEED = 7

@@ -2,18 +2,12 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytensor
 import pytest
 from enumeration import sigmoid
-
-import rbm_sym
-from rbm_sym.datasets import read_arrays
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 from replay import (
     REFERENCE,
     cost_differences,
@@ -25,6 +19,9 @@ from replay import (
     replay,
     snapshots,
 )
+
+import rbm_sym
+from rbm_sym.datasets import read_arrays
 
 RUNS = load_runs()
 TUTORIAL = [name for name in RUNS if name.startswith("tutorial_") and name.endswith("_float64")]

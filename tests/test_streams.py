@@ -1,6 +1,5 @@
 """The streams against recorded Theano and against NumPy, compiled and in Python."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
+from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts
 
 from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
 from rbm_sym.generators import (
@@ -22,8 +22,6 @@ from rbm_sym.generators import (
 )
 
 REFERENCE = Path(__file__).parent / "reference"
-sys.path.insert(0, str(REFERENCE))
-from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts  # noqa: E402
 
 STREAMS = [RandomStreams, MRG_RandomStreams]
 

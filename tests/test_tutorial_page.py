@@ -8,11 +8,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from run_tutorial import PAGE, agree, read_blocks
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-from run_tutorial import PAGE, agree, read_blocks  # noqa: E402
 
 TEXT = PAGE.read_text()
 BLOCKS = read_blocks(TEXT)
