@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import one_line_errors, progress_bar, whole_number
+from command_line import one_line_errors, progress_through, whole_number
 from estimate_likelihood import spread
 
 from rbm_sym import RBM
@@ -33,10 +33,12 @@ def main():
         rbm, data = make()
         exact = exact_log_partition(rbm)
         for direction, estimate in ESTIMATES.items():
-            found = repeat(
-                estimate, rbm, args.repetitions, title=f"{name}, {direction}",
-                n_runs=args.n_runs, temperatures=spread(args.n_temperatures), data=data,
-            )  # fmt: skip
+            progress = progress_through(f"{name}, {direction}", " estimates")
+            arguments = dict(
+                n_runs=args.n_runs, temperatures=spread(args.n_temperatures), data=data
+            )
+            seeds = range(args.repetitions)
+            found = [estimate(rbm, seed=seed, **arguments) for seed in progress(seeds)]
             differences = np.array([e.log_partition - exact for e in found])
             errors = np.array([e.standard_error for e in found])
             within = (np.abs(differences) <= 3 * errors).sum()
@@ -58,17 +60,6 @@ def parse_arguments():
         "--n-temperatures", type=whole_number(2), default=len(standard_temperatures())
     )
     return parser.parse_args()
-
-
-def repeat(estimate, rbm, repetitions, title, **arguments):
-    """As many estimates with different seeds."""
-    with progress_bar(title, repetitions, unit=" estimates") as show:
-        found = []
-        for seed in range(repetitions):
-            found.append(estimate(rbm, seed=seed, **arguments))
-            if show is not None:
-                show()
-    return found
 
 
 def random_rbm(n_visible, n_hidden):

@@ -28,6 +28,30 @@ def whole_number(least, below=None):
     return parse
 
 
+def add_training_options(parser, batch_size, output):
+    """Options that the training programs share; two have defaults of the program's own."""
+    parser.add_argument(
+        "--dataset", default="digits",
+        help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
+        "mnist.pkl.gz, IDX files, .npz",
+    )  # fmt: skip
+    parser.add_argument("--batch-size", type=whole_number(1), default=batch_size)
+    parser.add_argument(
+        "--stream", choices=["mrg", "shared"], default="mrg", help="random number generator"
+    )
+    parser.add_argument(
+        "--n-chains", type=whole_number(1), default=20, help="columns of samples.png"
+    )
+    parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
+    parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--output", type=Path, default=Path(output), help="folder")
+
+
+def settings_of(args):
+    """The options as they are saved beside what they made: a dict that JSON can hold."""
+    return {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
+
+
 def make_folder(path):
     """Make the folder `path` unless it exists, and see that files can be written in it."""
     path = Path(path)
@@ -74,6 +98,19 @@ def progress_bar(title, n_steps, unit=" updates"):
             bar.update()
 
         yield None if bar.disable else show
+
+
+def progress_through(title, unit):
+    """A function that goes through an iterable of known length, and shows on a bar how far."""
+
+    def progress(parts):
+        with progress_bar(title, len(parts), unit) as show:
+            for part in parts:
+                yield part
+                if show is not None:
+                    show()
+
+    return progress
 
 
 @contextmanager

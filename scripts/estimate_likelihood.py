@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from command_line import one_line_errors, progress_bar, whole_number
+from command_line import one_line_errors, progress_through, whole_number
 from sample_rbm import load_rbm, read_sets
 
 from rbm_sym.datasets import draw_binary
@@ -63,8 +63,12 @@ def report(rbm, datasets, n_runs, n_temperatures, seed):
         n_runs=n_runs, temperatures=spread(n_temperatures), data=train_x, seed=seed
     )  # fmt: skip
     estimates = {
-        "forward": ais_log_partition(rbm, progress=bar("forward"), **arguments),
-        "reverse": reverse_ais_log_partition(rbm, progress=bar("reverse"), **arguments),
+        "forward": ais_log_partition(
+            rbm, progress=progress_through("forward", " parts"), **arguments
+        ),
+        "reverse": reverse_ais_log_partition(
+            rbm, progress=progress_through("reverse", " parts"), **arguments
+        ),
     }
     log_Z = {}
     for name, estimate in estimates.items():
@@ -95,19 +99,6 @@ def spread(n_temperatures):
     standard = standard_temperatures()
     places = np.linspace(0, len(standard) - 1, n_temperatures)
     return np.interp(places, np.arange(len(standard)), standard)
-
-
-def bar(title):
-    """A function that shows on a bar how far a walk has come."""
-
-    def progress(parts):
-        with progress_bar(title, len(parts), unit=" parts") as show:
-            for part in parts:
-                yield part
-                if show is not None:
-                    show()
-
-    return progress
 
 
 if __name__ == "__main__":

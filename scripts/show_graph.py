@@ -8,20 +8,19 @@ import re
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from command_line import check_file, one_line_errors, whole_number
 from dot import COLORS, dot_source
 from pytensor import d3viz
 from pytensor.d3viz.d3viz import safe_json
+from train_rbm import make_persistent_chain
 
 from rbm_sym import RBM
 from rbm_sym.files import whole_file
 from rbm_sym.rewrites import ALL, without
 
 PROGRAM = "show_graph.py"
-BATCH_SIZE = 20
 
 
 def main():
@@ -71,6 +70,7 @@ def argument_parser():
     )  # fmt: skip
     parser.add_argument("--depth", type=whole_number(1), help="print no deeper than this")
     parser.add_argument("--output", type=Path, default=Path("graph.html"), help="the picture")
+    parser.set_defaults(batch_size=20)
     return parser
 
 
@@ -82,14 +82,6 @@ class RBMOfNamedGradients(RBM):
         for param, gradient in zip(self.params, gradients, strict=True):
             gradient.name = f"gradient of {param.name}"
         return gradients
-
-
-def make_persistent_chain(args):
-    """A chain for each example of a minibatch; None for CD."""
-    if args.algorithm == "cd":
-        return None
-    zeros = np.zeros((BATCH_SIZE, args.n_hidden), dtype=args.floatX)
-    return pytensor.shared(zeros, name="persistent_chain")
 
 
 def name_results(cost, updates):

@@ -8,11 +8,17 @@ import argparse
 import csv
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytensor
-from command_line import make_folder, one_line_errors, progress_bar, whole_number
+from command_line import (
+    add_training_options,
+    make_folder,
+    one_line_errors,
+    progress_bar,
+    settings_of,
+    whole_number,
+)
 from sample_rbm import consecutive_pictures, make_streams, plot_samples
 from train_rbm import save_filters
 
@@ -56,11 +62,7 @@ def argument_parser():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument(
-        "--dataset", default="digits",
-        help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
-        "mnist.pkl.gz, IDX files, .npz",
-    )  # fmt: skip
+    add_training_options(parser, batch_size=10, output="dbn_plots")
     parser.add_argument(
         "--hidden-layers", type=whole_number(1), nargs="+", default=[500, 500, 1000],
         metavar="UNITS", help="units of each hidden layer, from the pictures up",
@@ -84,13 +86,6 @@ def argument_parser():
         "--labelled", type=whole_number(1), metavar="N",
         help="fine-tune on the first N training pictures only (%(default)s: on all)",
     )  # fmt: skip
-    parser.add_argument("--batch-size", type=whole_number(1), default=10)
-    parser.add_argument(
-        "--stream", choices=["mrg", "shared"], default="mrg", help="random number generator"
-    )
-    parser.add_argument(
-        "--n-chains", type=whole_number(1), default=20, help="columns of samples.png"
-    )
     parser.add_argument(
         "--n-samples", type=whole_number(1), default=10,
         help="rows of samples.png, drawn from the pretrained network",
@@ -98,9 +93,6 @@ def argument_parser():
     parser.add_argument(
         "--steps", type=whole_number(1), default=20, help="Gibbs steps from row to row"
     )
-    parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
-    parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--output", type=Path, default=Path("dbn_plots"), help="folder")
     return parser
 
 
@@ -204,8 +196,7 @@ def save_parameters(args, dbn, path):
     for i, rbm in enumerate(dbn.rbm_layers):
         values = [param.get_value() for param in rbm.params]
         arrays |= {f"W_{i}": values[0], f"hbias_{i}": values[1], f"vbias_{i}": values[2]}
-    settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
-    save_arrays(path, arrays, settings)
+    save_arrays(path, arrays, settings_of(args))
 
 
 def save_samples(args, dbn, start, path):

@@ -3,12 +3,19 @@
 import argparse
 import csv
 import time
-from pathlib import Path
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import import_pyplot, make_folder, one_line_errors, progress_bar, whole_number
+from command_line import (
+    add_training_options,
+    import_pyplot,
+    make_folder,
+    one_line_errors,
+    progress_bar,
+    settings_of,
+    whole_number,
+)
 from estimate_likelihood import add_estimate_options, report
 from recipe import cost_and_updates, initialize
 from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
@@ -58,9 +65,8 @@ def main():
     costs = train(args, rbm, update, n_batches, folder)
     for param, value in zip(rbm.params, kept, strict=True):
         param.set_value(value.get_value())
-    settings = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
     parameters = {param.name: param.get_value() for param in rbm.params}
-    save_arrays(folder / "rbm.npz", parameters, settings)
+    save_arrays(folder / "rbm.npz", parameters, settings_of(args))
     plot_training_curve(costs, n_visible, folder / "training_curve.png")
     samples = draw_samples(rbm, start, args.n_samples, steps=1000)
     rbm_sym.save_picture(samples, folder / "samples.png")
@@ -88,14 +94,9 @@ def argument_parser():
             f"--{name.replace('_', '-')} {value}" for name, value in RECIPES["likelihood"].items()
         ),
     )  # fmt: skip
-    parser.add_argument(
-        "--dataset", default="digits",
-        help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
-        "mnist.pkl.gz, IDX files, .npz",
-    )  # fmt: skip
+    add_training_options(parser, batch_size=20, output="rbm_plots")
     parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--epochs", type=whole_number(1), default=15)
-    parser.add_argument("--batch-size", type=whole_number(1), default=20)
     parser.add_argument("--n-hidden", type=whole_number(1), default=500)
     parser.add_argument(
         "--algorithm", choices=["pcd", "cd"], default="pcd",
@@ -103,18 +104,9 @@ def argument_parser():
     )  # fmt: skip
     parser.add_argument("--k", type=whole_number(1), default=15, help="Gibbs steps an update")
     parser.add_argument(
-        "--stream", choices=["mrg", "shared"], default="mrg", help="random number generator"
-    )
-    parser.add_argument(
-        "--n-chains", type=whole_number(1), default=20, help="columns of samples.png"
-    )
-    parser.add_argument(
         "--n-samples", type=whole_number(1), default=10,
         help="rows of samples.png, 1000 Gibbs steps apart",
     )  # fmt: skip
-    parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
-    parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--output", type=Path, default=Path("rbm_plots"), help="folder")
     add_estimate_options(parser.add_argument_group("the recipe for likelihood, at the end"))
     return parser
 
