@@ -13,6 +13,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from rbm_sym import RBM, load_data
+from rbm_sym.samplers import draw_index
 
 
 class HiddenLevelsRBM(RBM):
@@ -39,11 +40,8 @@ class HiddenLevelsRBM(RBM):
     def sample_h_given_v(self, v0_sample):
         """[c + v'W, mean, sample] of the hidden units, given the visible ones."""
         activation, h1_mean = self.propup(v0_sample)
-        uniform = self.theano_rng.uniform(size=h1_mean.shape, dtype=pytensor.config.floatX)
-        # The last level takes what rounding leaves of 1.
-        cumulated = pt.cumsum(self._probabilities(activation), axis=2)
-        passed = uniform[:, :, None] >= cumulated[:, :, :-1]
-        return [activation, h1_mean, pt.as_tensor(self.levels)[pt.sum(passed, axis=2)]]
+        index = draw_index(self.theano_rng, self._probabilities(activation))
+        return [activation, h1_mean, pt.as_tensor(self.levels)[index]]
 
     def _probabilities(self, activation):
         return pt.special.softmax(self._log_weights(activation), axis=2)

@@ -18,6 +18,7 @@ import pytensor.tensor as pt
 
 from rbm_sym import RBM, EnergyModel, MRG_RandomStreams, load_data
 from rbm_sym.logistic import softplus
+from rbm_sym.samplers import draw_index
 from rbm_sym.training import count_batches
 from rbm_sym.update_rules import falling_to_zero
 
@@ -52,16 +53,11 @@ class OneHotRBM(RBM):
         samples = [self.theano_rng.binomial(
             size=binary_mean.shape, p=binary_mean, dtype=pytensor.config.floatX
         )]  # fmt: skip
-        samples += [self._sample_one(v1_mean[:, group]) for group in self.groups]
+        samples += [
+            one_hot(draw_index(self.theano_rng, v1_mean[:, group]), group.stop - group.start)
+            for group in self.groups
+        ]
         return [pre_sigmoid_v1, v1_mean, pt.concatenate(samples, axis=1)]
-
-    def _sample_one(self, probabilities):
-        uniform = self.theano_rng.uniform(
-            size=(probabilities.shape[0], 1), dtype=pytensor.config.floatX
-        )
-        # The last unit takes what rounding leaves of 1.
-        passed = uniform >= pt.cumsum(probabilities, axis=1)[:, :-1]
-        return one_hot(pt.sum(passed, axis=1), probabilities.shape[1])
 
     # The RBM's flips single units, which a one-hot group does not allow.
     monitoring_cost = EnergyModel.monitoring_cost
