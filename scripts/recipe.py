@@ -54,7 +54,7 @@ def cost_and_updates(rbm, persistent_chain, k, lr, n_updates):
     """
     chain_end, updates = rbm.negative_phase(persistent_chain, k)
     particles = rbm.negative_particles(chain_end)
-    visible_mean, hidden_mean = centers(rbm, particles, updates)
+    visible_mean, hidden_mean = centers(rbm, chain_end, updates)
     gradients = centered(rbm.gradients(particles), visible_mean, hidden_mean)
     gradients = weight_decay(rbm.params, gradients, WEIGHT_DECAY, of=[rbm.W])
     lr = falling_to_zero(lr, n_updates, updates)
@@ -68,12 +68,12 @@ def cost_and_updates(rbm, persistent_chain, k, lr, n_updates):
     return cost, stream_updates([cost, *updates.values()]) | updates, averages
 
 
-def centers(rbm, particles, updates):
+def centers(rbm, chain_end, updates):
     """Moving averages of the units, half of them over data and half over the model's samples."""
     decay = 1 - 1 / CENTER_MEMORY
     _, h_of_data = rbm.propup(rbm.input)
-    _, h_of_model = rbm.propup(particles)
-    visible = (pt.mean(rbm.input, axis=0) + pt.mean(particles, axis=0)) / 2
+    _, _, v_of_model, _, h_of_model, _ = chain_end
+    visible = (pt.mean(rbm.input, axis=0) + pt.mean(v_of_model, axis=0)) / 2
     hidden = (pt.mean(h_of_data, axis=0) + pt.mean(h_of_model, axis=0)) / 2
     base_rates = 1 / (1 + np.exp(-rbm.vbias.get_value()))
     return (

@@ -147,7 +147,8 @@ def training_function(args, rbm, persistent_chain, train_x):
 
 def likelihood_training_function(args, rbm, persistent_chain, train_x):
     """The same for the recipe; the third result is a list of the averages of the parameters."""
-    lr, k, batch_size = shared_settings(args)
+    # Other k are compiled anew, so that the one step of the recipe needs no scan.
+    lr, _, batch_size = shared_settings(args)
     index = pt.lscalar("index")
     batch = train_x[index * batch_size : (index + 1) * batch_size]
     rbm.input = rbm.theano_rng.binomial(size=batch.shape, p=batch, dtype=args.floatX)
@@ -155,7 +156,7 @@ def likelihood_training_function(args, rbm, persistent_chain, train_x):
     initialize(rbm, pictures, np.random.RandomState(args.seed))
     n_updates = args.epochs * count_batches(len(pictures), args.batch_size)
     n_updates = pytensor.shared(np.int64(n_updates), name="n_updates")
-    cost, updates, averages = cost_and_updates(rbm, persistent_chain, k, lr, n_updates)
+    cost, updates, averages = cost_and_updates(rbm, persistent_chain, args.k, lr, n_updates)
     update = pytensor.function([index], cost, updates=updates, name="train_rbm")
     return update, updates, averages
 

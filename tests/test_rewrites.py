@@ -276,6 +276,21 @@ def test_one_column_replaced(columns, data, m, k, n):
     assert_agree(fast(x, y, z, i), plain(x, y, z, i))
 
 
+@pytest.mark.parametrize("streams", [MRG_RandomStreams, RandomStreams])
+def test_rounded_sample(streams, floatX):
+    """Only a sample is its own rounding; the product with the weights is made once."""
+    theano_rng, x, W = streams(3), pt.matrix("x"), pt.matrix("W")
+    sample = theano_rng.binomial(size=x.shape, n=1, p=x, dtype=floatX)
+    uniform = theano_rng.uniform(size=x.shape, dtype=floatX)
+    matrices = [sample, pt.round(sample), pt.round(uniform), pt.round(x)]
+    fast, plain = both([x, W], [pt.dot(matrix, W) for matrix in matrices])
+    numbers = np.random.default_rng(2).random((2, 30, 30)).astype(floatX)
+    found = fast(*numbers)
+    theano_rng.seed()
+    assert_agree(found, plain(*numbers))
+    assert sum(isinstance(op, SparseProduct) for op in ops_of(fast)) == 3
+
+
 @pytest.fixture(scope="module", params=FLOATS)
 def scans(request):
     dtype = request.param

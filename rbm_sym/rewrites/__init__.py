@@ -7,6 +7,7 @@ module, each saying what it recognises, what it puts in its place and why that i
 
 | module | rewrite | instead of |
 |---|---|---|
+| `samples` | `rbm_sym_rounded_sample` | the rounding of a Bernoulli sample |
 | `columns` | `rbm_sym_one_column_replaced` | a product with a matrix of which one column was set |
 | `traces` | `rbm_sym_last_step_only` | a scan's results over time of which the last is read |
 | `panels` | `rbm_sym_panels_for_scan` | a matrix that a scan multiplies with |
@@ -31,11 +32,21 @@ from contextlib import contextmanager
 import pytensor
 from pytensor.compile.mode import get_default_mode
 
-from rbm_sym.rewrites import columns, elementary, numbers, panels, products, sums, traces  # noqa: F401
+from rbm_sym.rewrites import (  # noqa: F401
+    columns,
+    elementary,
+    numbers,
+    panels,
+    products,
+    samples,
+    sums,
+    traces,
+)
 
 ALL = "rbm_sym"
 
 NAMES = (
+    "rbm_sym_rounded_sample",
     "rbm_sym_one_column_replaced",
     "rbm_sym_last_step_only",
     "rbm_sym_panels_for_scan",
