@@ -154,8 +154,10 @@ def test_the_recipe_reports_the_likelihood_of_the_parameters_it_saves(by_recipe,
     with np.load(model) as arrays:
         exact = EnumeratedRBM(*(arrays[name].astype(float) for name in ("W", "hbias", "vbias")))
         settings = json.loads(str(arrays["settings"]))
-    assert (settings["k"], settings["learning_rate"]) == (1, 0.1), "the recipe's own defaults"
-    (train_x, _), _, (test_x, _) = read_arrays(small_data)
+    assert (settings["k"], settings["learning_rate"]) == (1, 0.2), "the recipe's own defaults"
+    (train_x, _), (valid_x, _), (test_x, _) = read_arrays(small_data)
+    n_updates = len((model.parent / "training_curve.csv").read_text().splitlines()) - 1
+    assert n_updates == 300 * ((len(train_x) + len(valid_x)) // 10), "validation pictures too"
     sets = [draw_binary(test_x, seed=0), test_x >= 0.5, draw_binary(train_x, seed=0)]
     number = r"(-\d+\.\d\d)"
     found = re.findall(rf"nats, (\w+) .*: {number} \(forward\), {number} .*, {number} \(ex", output)
