@@ -11,19 +11,13 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from command_line import one_line_errors, progress_through, whole_number
-from estimate_likelihood import spread
+from estimate_likelihood import ESTIMATES, spread
 
 from rbm_sym import RBM
 from rbm_sym.datasets import draw_binary, read_arrays
-from rbm_sym.likelihood import (
-    ais_log_partition,
-    exact_log_partition,
-    reverse_ais_log_partition,
-    standard_temperatures,
-)
+from rbm_sym.likelihood import exact_log_partition, standard_temperatures
 
 PROGRAM = "check_likelihood.py"
-ESTIMATES = {"forward": ais_log_partition, "reverse": reverse_ais_log_partition}
 
 
 def main():

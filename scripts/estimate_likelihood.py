@@ -22,6 +22,7 @@ from rbm_sym.likelihood import (
 )
 
 PROGRAM = "estimate_likelihood.py"
+ESTIMATES = {"forward": ais_log_partition, "reverse": reverse_ais_log_partition}
 # Larger layers take minutes to sum over.
 LARGEST_EXACT_LAYER = 20
 
@@ -63,12 +64,8 @@ def report(rbm, datasets, n_runs, n_temperatures, seed):
         n_runs=n_runs, temperatures=spread(n_temperatures), data=train_x, seed=seed
     )  # fmt: skip
     estimates = {
-        "forward": ais_log_partition(
-            rbm, progress=progress_through("forward", " parts"), **arguments
-        ),
-        "reverse": reverse_ais_log_partition(
-            rbm, progress=progress_through("reverse", " parts"), **arguments
-        ),
+        name: estimate(rbm, progress=progress_through(name, " parts"), **arguments)
+        for name, estimate in ESTIMATES.items()
     }
     log_Z = {}
     for name, estimate in estimates.items():

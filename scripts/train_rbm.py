@@ -136,11 +136,10 @@ def make_persistent_chain(args):
 
 def training_function(args, rbm, persistent_chain, train_x):
     """The tutorial's training: a function of a minibatch's index to its cost, and its updates."""
-    lr, k, batch_size = shared_settings(args)
+    lr = shared_setting("lr", args.learning_rate, args.floatX)
+    k = shared_setting("k", args.k, "int64")
     cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=k)
-
-    index = pt.lscalar("index")
-    batch = train_x[index * batch_size : (index + 1) * batch_size]
+    index, batch = minibatch(args, train_x)
     update = pytensor.function(
         [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
     )
@@ -149,15 +148,14 @@ def training_function(args, rbm, persistent_chain, train_x):
 
 def likelihood_training_function(args, rbm, persistent_chain, train_x):
     """The same for the recipe; the third result is a list of the averages of the parameters."""
-    # Other k are compiled anew, so that the one step of the recipe needs no scan.
-    lr, _, batch_size = shared_settings(args)
-    index = pt.lscalar("index")
-    batch = train_x[index * batch_size : (index + 1) * batch_size]
+    index, batch = minibatch(args, train_x)
     rbm.input = rbm.theano_rng.binomial(size=batch.shape, p=batch, dtype=args.floatX)
     pictures = train_x.get_value(borrow=True)
     initialize(rbm, pictures, np.random.RandomState(args.seed))
+    lr = shared_setting("lr", args.learning_rate, args.floatX)
     n_updates = args.epochs * count_batches(len(pictures), args.batch_size)
-    n_updates = pytensor.shared(np.int64(n_updates), name="n_updates")
+    n_updates = shared_setting("n_updates", n_updates, "int64")
+    # k is a number: another one is compiled anew, so that the recipe's single step needs no scan.
     cost, updates, averages = cost_and_updates(rbm, persistent_chain, args.k, lr, n_updates)
     update = pytensor.function([index], cost, updates=updates, name="train_rbm")
     return update, updates, averages
@@ -169,15 +167,19 @@ def joined(train_x, valid_x):
     return pytensor.shared(pictures, name="train_x", borrow=True)
 
 
-def shared_settings(args):
-    """Learning rate, Gibbs steps and batch size as shared variables.
+def minibatch(args, train_x):
+    """A symbolic index, and the pictures of the minibatch that it names."""
+    index = pt.lscalar("index")
+    batch_size = shared_setting("batch_size", args.batch_size, "int64")
+    return index, train_x[index * batch_size : (index + 1) * batch_size]
 
-    Unlike numbers, these are no part of the compiled code: other settings need no new compilation.
+
+def shared_setting(name, value, dtype):
+    """A number as a shared variable.
+
+    Unlike a number, it is no part of the compiled code: another value needs no new compilation.
     """
-    lr = pytensor.shared(np.asarray(args.learning_rate, dtype=args.floatX), name="lr")
-    k = pytensor.shared(np.int64(args.k), name="k")
-    batch_size = pytensor.shared(np.int64(args.batch_size), name="batch_size")
-    return lr, k, batch_size
+    return pytensor.shared(np.asarray(value, dtype=dtype), name=name)
 
 
 def train(args, rbm, update, n_batches, folder):
