@@ -7,9 +7,6 @@ comparison with probability 7e-6.
 
 import itertools
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -21,10 +18,9 @@ from gaussian_rbm import GaussianRBM
 from hidden_levels import HiddenLevelsRBM
 from langevin import NetworkEnergy
 from one_hot_rbm import OneHotRBM, one_hot
+from test_scripts import ROOT, run
 
 from rbm_sym import RBM, gibbs_chain
-
-ENERGIES = Path(__file__).parent.parent / "scripts" / "energies"
 
 PYTHON = "FAST_COMPILE"
 # In this mode too, PyTensor looks for a BLAS to link C programs with, which pip does not bring.
@@ -294,8 +290,7 @@ def test_hidden_levels(levels):
 
 
 def output_of(program, *arguments):
-    command = [sys.executable, "-W", "error", ENERGIES / program, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = run(f"energies/{program}", *arguments, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

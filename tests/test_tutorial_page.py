@@ -1,17 +1,11 @@
 """What docs/tutorial.md shows is what happens."""
 
-import os
 import re
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 from run_tutorial import PAGE, agree, read_blocks
-
-ROOT = Path(__file__).parent.parent
-SCRIPTS = ROOT / "scripts"
+from test_scripts import ROOT, run
 
 TEXT = PAGE.read_text()
 BLOCKS = read_blocks(TEXT)
@@ -20,13 +14,7 @@ PICTURES = re.findall(r"!\[[^]]+\]\(tutorial/(\w+\.png)\)", TEXT)
 
 @pytest.mark.slow
 def test_the_listings_print_what_the_page_shows(tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-W", "error", SCRIPTS / "run_tutorial.py", "--pictures", "pictures"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    result = run("run_tutorial.py", "--pictures", "pictures", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == set(PICTURES)
 
