@@ -1,5 +1,6 @@
 """Named arrays and settings in one file, saved and loaded whole or not at all."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -7,17 +8,18 @@ import numpy as np
 from rbm_sym.files import read_npz, read_to_end, whole_file
 
 SETTINGS = "settings"
+CHECKSUM = "sha256"
 
 
 def save_arrays(path, arrays, settings):
-    """Write arrays and settings to an `.npz` file.
+    """Write arrays and settings to an `.npz` file, with a checksum of them all.
 
     What stood under `path` is replaced by a whole file or not at all.
 
     Parameters
     ----------
     path : str or path
-    arrays : dict from name to numeric array; the name "settings" is taken
+    arrays : dict from name to numeric array; the names "settings" and "sha256" are taken
     settings : dict that JSON can hold; stored as text, so that nothing in the file is pickled
 
     Raises
@@ -26,18 +28,19 @@ def save_arrays(path, arrays, settings):
         if the file cannot be written
     """
     arrays = arrays | {SETTINGS: np.array(json.dumps(settings))}
+    arrays |= {CHECKSUM: np.array(_checksum(arrays))}
     # An open file: given a name, savez would add a suffix where it misses one.
     with whole_file(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)
 
 
-def load_arrays(path, names):
+def load_arrays(path, names=None):
     """Read what `save_arrays` has written.
 
     Parameters
     ----------
     path : str or path
-    names : list of str, the arrays wanted
+    names : list of str, the arrays wanted; None for all
 
     Returns
     -------
@@ -57,11 +60,71 @@ def load_arrays(path, names):
     except OSError as error:
         raise type(error)(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        *arrays, settings = read_npz(data, [*names, SETTINGS])
-        settings = json.loads(str(settings))
+        held = read_npz(data)
+        missing = [name for name in [*(names or []), SETTINGS] if name not in held]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
+        # Files of version 0.1.0 have no checksum but those of the .npz format.
+        if CHECKSUM in held and str(held.pop(CHECKSUM)) != _checksum(held):
+            raise ValueError("its SHA-256 is not that of its arrays")
+        settings = json.loads(str(held.pop(SETTINGS)))
+        if not isinstance(settings, dict):
+            raise ValueError("its settings are no dictionary")
     except ValueError as error:
         raise ValueError(f"{path}: not a whole file of this program: {error}") from error
-    for name, array in zip(names, arrays, strict=True):
+    arrays = held if names is None else {name: held[name] for name in names}
+    for name, array in arrays.items():
         if array.dtype.kind not in "fiu":
             raise ValueError(f"{path}: the array {name!r} holds no numbers but {array.dtype}")
-    return dict(zip(names, arrays, strict=True)), settings
+    return arrays, settings
+
+
+def _checksum(arrays):
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        array = np.asarray(array)
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def values_of(variables):
+    """The values of shared variables, as arrays that `save_arrays` takes.
+
+    Parameters
+    ----------
+    variables : iterable of shared variables, such as the keys of an update dictionary, which are
+        the whole state of training
+
+    Returns
+    -------
+    dict from "place name" (names alone need not differ) to array
+    """
+    return {
+        f"{place} {variable.name}": np.array(variable.get_value(borrow=True))
+        for place, variable in enumerate(variables)
+    }
+
+
+def set_values(variables, arrays):
+    """Give shared variables the values that `values_of` found in variables made in the same way.
+
+    All values are looked at before any is set.
+
+    Raises
+    ------
+    ValueError
+        if names, dtypes or shapes differ: the arrays are of another model or another training
+    """
+    current = values_of(variables)
+    if list(current) != list(arrays):
+        raise ValueError(f"arrays: {[*current]} are needed, not {[*arrays]}")
+    for name, value in current.items():
+        found = arrays[name]
+        if (found.dtype, found.shape) != (value.dtype, value.shape):
+            raise ValueError(
+                f"arrays: {name!r} must be of dtype {value.dtype} and shape {value.shape}, not "
+                f"{found.dtype} and {found.shape}"
+            )
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        variable.set_value(array)

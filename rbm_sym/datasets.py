@@ -25,6 +25,7 @@ import pytensor
 import pytensor.tensor as pt
 
 from rbm_sym.files import MOST_BYTES, in_short, read_npz, read_to_end, whole_file
+from rbm_sym.memory import check_memory
 
 PARTS = ("train", "valid", "test")
 
@@ -293,7 +294,7 @@ def read_npz_sets(data, source):
     """The three sets of an .npz file."""
     names = [f"{part}_{axis}" for part in PARTS for axis in "xy"]
     try:
-        arrays = read_npz(data, names, MOST_BYTES)
+        arrays = [*read_npz(data, names, MOST_BYTES).values()]
     except ValueError as problem:
         raise ValueError(
             f"{source}: {problem}; it must hold arrays of numbers called {', '.join(names)}"
@@ -526,11 +527,13 @@ def checked_pictures(x, name):
         )
     if x.size == 0:
         raise ValueError(f"{name} has the shape {x.shape}; it must hold a picture at least")
+    dtype = np.dtype(np.float32) if x.dtype == np.uint8 else np.result_type(x.dtype, np.float32)
+    check_memory(x.size * dtype.itemsize, f"{name} is too large; take fewer pictures")
     x = np.ascontiguousarray(x).reshape(len(x), -1)
     if x.dtype == np.uint8:
-        return np.divide(x, 256, dtype=np.float32)
+        return np.divide(x, 256, dtype=dtype)
     # A copy, as x may be a read-only view of a whole file.
-    x = np.array(x, dtype=np.result_type(x.dtype, np.float32))
+    x = np.array(x, dtype=dtype)
     low, high = float(x.min()), float(x.max())
     if math.isnan(low):
         raise ValueError(f"{name} holds NaN; every grey level must be a number in [0, 1]")

@@ -8,6 +8,7 @@ import rbm_sym
 PACKAGE = Path(rbm_sym.__file__).parent
 MODULES = [
     "files",
+    "memory",
     "datasets",
     "images",
     "arguments",

@@ -1,0 +1,69 @@
+"""How much memory there is, asked before much of it is taken."""
+
+import os
+from pathlib import Path
+
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+
+
+def check_memory(n_bytes, what):
+    """Raise unless `n_bytes` more fit into the memory that is free now.
+
+    Parameters
+    ----------
+    n_bytes : int
+    what : str, what needs them and how it can be made smaller; the error begins with it
+
+    Raises
+    ------
+    ValueError
+        if more is needed than is free; where that is unknown, nothing is raised
+    """
+    free = free_memory()
+    if free is not None and n_bytes > free:
+        raise ValueError(
+            f"{what}: about {n_bytes / 1e9:,.1f} GB of memory are needed, and "
+            f"{free / 1e9:,.1f} GB are free"
+        )
+
+
+def free_memory():
+    """Bytes that this process can take without swapping; None where the system does not say.
+
+    It is the least of what Linux calls available, what the process's control group (a container's
+    memory, say) has left, and the limit of the process's own address space.
+    """
+    found = [_available(), _left_of_control_group(), _left_of_address_space()]
+    return min((n_bytes for n_bytes in found if n_bytes is not None), default=None)
+
+
+def _available():
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    return None
+
+
+def _left_of_control_group():
+    try:
+        most = int((CONTROL_GROUP / "memory.max").read_text())
+        used = int((CONTROL_GROUP / "memory.current").read_text())
+        counted = dict(map(str.split, (CONTROL_GROUP / "memory.stat").read_text().splitlines()))
+    except (OSError, ValueError):  # no such group, or the limit is the word "max"
+        return None
+    # Pages of files are given back when memory is short.
+    return max(0, most - used + int(counted["file"]))
+
+
+def _left_of_address_space():
+    try:
+        import resource
+
+        most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (ImportError, OSError):
+        return None
+    return None if most == resource.RLIM_INFINITY else max(0, most - used)
