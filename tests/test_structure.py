@@ -7,6 +7,7 @@ import rbm_sym
 
 PACKAGE = Path(rbm_sym.__file__).parent
 MODULES = [
+    "rounding",
     "files",
     "memory",
     "datasets",
