@@ -6,6 +6,9 @@ import numpy as np
 
 from rbm_sym.arguments import check_count
 
+UPDATES_BETWEEN_LOOKS = 100
+DIVERGED = "training has diverged; take a smaller learning rate"
+
 
 def count_batches(n_examples, batch_size, of="training examples"):
     """How many whole minibatches there are; the incomplete last one is left out.
@@ -23,24 +26,25 @@ def count_batches(n_examples, batch_size, of="training examples"):
     return n_examples // batch_size
 
 
-def compile_now(update, updates):
-    """Call `update(0)` once and take its effect back.
+def compile_now(function, updates, arguments=(0,)):
+    """Call a compiled function once and take its effect back.
 
     PyTensor turns a function into machine code at its first call. Made here, that call does not
     count as training.
 
     Parameters
     ----------
-    update : compiled function of a minibatch's index
-    updates : dict whose keys are all shared variables that `update` changes
+    function : compiled function
+    updates : dict whose keys are all shared variables that `function` changes
+    arguments : of the call; by default the first minibatch's index
     """
     before = {variable: variable.get_value() for variable in updates}
-    update(0)
+    function(*arguments)
     for variable, value in before.items():
         variable.set_value(value, borrow=True)
 
 
-def run_epoch(update, n_batches, after_update=None):
+def run_epoch(update, n_batches, after_update=None, watched=(), costs=None, first=0):
     """Call `update` for every minibatch, in order.
 
     Parameters
@@ -48,27 +52,45 @@ def run_epoch(update, n_batches, after_update=None):
     update : function from the minibatch's index, 0 to n_batches - 1, to its monitoring cost
     n_batches : int
     after_update : function of the cost, called after each update, or None
+    watched : shared variables, usually the parameters, which must stay finite: they are looked at
+        every 100 updates and at the end
+    costs : (n_batches,) array that gets the costs, one after each update; a new one for None
+    first : int, the minibatch to begin with
 
     Returns
     -------
-    (n_batches,) float64: the costs
+    (n_batches,) float64, or `costs`: the costs
 
     Raises
     ------
     FloatingPointError
-        if a cost is infinite or not a number: training has diverged
+        if a cost or a watched variable is infinite or not a number: training has diverged
     """
-    costs = np.empty(n_batches)
-    for index in range(n_batches):
+    costs = np.empty(n_batches) if costs is None else costs
+    for index in range(first, n_batches):
         costs[index] = update(index)
         if not np.isfinite(costs[index]):
-            raise FloatingPointError(
-                f"the cost of minibatch {index} is {costs[index]}: training has diverged; take a "
-                "smaller learning rate"
-            )
+            raise FloatingPointError(f"the cost of minibatch {index} is {costs[index]}: {DIVERGED}")
+        if (index + 1) % UPDATES_BETWEEN_LOOKS == 0 or index + 1 == n_batches:
+            check_finite(watched)
         if after_update is not None:
             after_update(costs[index])
     return costs
+
+
+def check_finite(variables):
+    """Raise unless all numbers in shared variables are finite.
+
+    Raises
+    ------
+    FloatingPointError
+        naming the first variable with an infinite or undefined number
+    """
+    for variable in variables:
+        if not np.isfinite(variable.get_value(borrow=True)).all():
+            raise FloatingPointError(
+                f"{variable.name} holds infinite or undefined numbers: {DIVERGED}"
+            )
 
 
 class EarlyStopping:

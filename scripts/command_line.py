@@ -48,8 +48,9 @@ def add_training_options(parser, batch_size, output):
 
 
 def settings_of(args):
-    """The options as they are saved beside what they made: a dict that JSON can hold."""
-    return {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
+    """The options that decide what is made, as a dict that JSON can hold; not where and when."""
+    elsewhere = ("output", "resume", "checkpoint_every")
+    return {name: value for name, value in vars(args).items() if name not in elsewhere}
 
 
 def make_folder(path):
@@ -85,12 +86,14 @@ def import_pyplot(picture):
 
 
 @contextmanager
-def progress_bar(title, n_steps, unit=" updates"):
+def progress_bar(title, n_steps, unit=" updates", first=0):
     """A function that moves a bar on and may show a cost; None where there is no terminal."""
     if tqdm is None:
         yield None
         return
-    with tqdm(total=n_steps, desc=title, unit=unit, leave=False, disable=None) as bar:
+    with tqdm(
+        total=n_steps, initial=first, desc=title, unit=unit, leave=False, disable=None
+    ) as bar:
 
         def show(cost=None):
             if cost is not None:
@@ -115,10 +118,10 @@ def progress_through(title, unit):
 
 @contextmanager
 def one_line_errors(program, *errors):
-    """Turn errors of these classes into one line on stderr and exit status 2."""
+    """Turn errors of these classes, and want of memory, into one line and exit status 2."""
     try:
         yield
-    except errors as error:
-        line = " ".join(str(error).split())
+    except (MemoryError, *errors) as error:
+        line = " ".join(str(error).split()) or "not enough memory"
         print(f"{program}: error: {line}", file=sys.stderr)
         sys.exit(2)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytensor
-from sample_rbm import sampling_function
-from train_rbm import make_persistent_chain, make_rbm, training_function
+from sample_rbm import sampling_graph
+from train_rbm import make_persistent_chain, make_rbm, training_graph
 
 from rbm_sym.training import compile_now
 
@@ -74,7 +74,7 @@ def replay(settings, pictures, n_updates=None):
         milliseconds = 1000 * (time.perf_counter() - began) / n_updates
         if args.sample_steps:
             start = pictures[: run_settings.N_CHAINS]
-            sample = sampling_function(rbm, start, args.sample_steps)
+            sample = pytensor.function(**sampling_graph(rbm, start, args.sample_steps))
             made |= run_settings.samples(sample)
     return made, milliseconds
 
@@ -83,8 +83,8 @@ def prepare(args, pictures):
     """Of a run: its RBM, its persistent chain (None for CD), its training function, its updates."""
     rbm, _ = make_rbm(args, pictures.shape[1])
     chain = make_persistent_chain(args)
-    update, updates = training_function(args, rbm, chain, pytensor.shared(pictures, borrow=True))
-    return rbm, chain, update, updates
+    graph = training_graph(args, rbm, chain, pytensor.shared(pictures, borrow=True))
+    return rbm, chain, pytensor.function(**graph), graph["updates"]
 
 
 def snapshots(here, there):

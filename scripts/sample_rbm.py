@@ -131,30 +131,41 @@ def draw_samples(rbm, start, n_samples, steps):
     -------
     uint8 picture: a row of pictures for each sample, a column for each chain
     """
-    return plot_samples(sampling_function(rbm, start, steps), n_samples, *start.shape)
-
-
-def plot_samples(sample, n_samples, n_chains, n_pixels):
-    """Show the visible means that the function `sample` returns first, one row for each call."""
     print("... compiling the chain, which can take half a minute the first time", flush=True)
-    height, width = picture_shape(n_pixels)
-    picture = np.zeros(((height + 1) * n_samples + 1, (width + 1) * n_chains - 1), dtype="uint8")
+    sample = pytensor.function(**sampling_graph(rbm, start, steps))
+    picture = empty_picture(n_samples, *start.shape)
     for row in range(n_samples):
-        print(" ... plotting sample ", row)
-        top = (height + 1) * row
-        picture[top : top + height] = rbm_sym.tile_raster_images(
-            X=sample()[0], img_shape=(height, width), tile_shape=(1, n_chains), tile_spacing=(1, 1)
-        )
+        plot_sample(sample, picture, row)
     return picture
 
 
-def sampling_function(rbm, start, steps):
-    """A function that takes the chains `steps` further: P(v = 1 | h) and v at their end."""
+def empty_picture(n_samples, n_chains, n_pixels):
+    """A black uint8 picture, for a row of pictures for each sample, a column for each chain."""
+    height, width = picture_shape(n_pixels)
+    return np.zeros(((height + 1) * n_samples + 1, (width + 1) * n_chains - 1), dtype="uint8")
+
+
+def plot_sample(sample, picture, row):
+    """Call the function `sample`, and put the visible means that it returns first into a row."""
+    print(" ... plotting sample ", row, flush=True)
+    means = sample()[0]
+    height, width = picture_shape(means.shape[1])
+    top = (height + 1) * row
+    picture[top : top + height] = rbm_sym.tile_raster_images(
+        X=means, img_shape=(height, width), tile_shape=(1, len(means)), tile_spacing=(1, 1)
+    )
+
+
+def sampling_graph(rbm, start, steps):
+    """The arguments of `pytensor.function`, for one that takes chains `steps` further.
+
+    It returns P(v = 1 | h) and v at their end.
+    """
     chains = pytensor.shared(np.array(start, dtype=pytensor.config.floatX), name="chains")
     outputs, updates = rbm_sym.gibbs_chain(rbm.gibbs_vhv, chains, n_steps=steps)
     _, _, _, _, vis_mfs, vis_samples = outputs
     updates[chains] = vis_samples[-1]
-    return pytensor.function([], [vis_mfs[-1], vis_samples[-1]], updates=updates)
+    return dict(inputs=[], outputs=[vis_mfs[-1], vis_samples[-1]], updates=updates)
 
 
 def picture_shape(n_pixels):

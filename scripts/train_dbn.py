@@ -8,6 +8,7 @@ import argparse
 import csv
 import time
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytensor
@@ -19,12 +20,14 @@ from command_line import (
     settings_of,
     whole_number,
 )
-from sample_rbm import consecutive_pictures, make_streams, plot_samples
+from sample_rbm import consecutive_pictures, empty_picture, make_streams, plot_sample
 from train_rbm import save_filters
 
 import rbm_sym
 from rbm_sym.arguments import check_learning_rate
 from rbm_sym.checkpoint import save_arrays
+from rbm_sym.files import only_writer
+from rbm_sym.memory import check_memory
 from rbm_sym.training import EarlyStopping, count_batches, run_epoch
 
 PROGRAM = "train_dbn.py"
@@ -40,12 +43,13 @@ def main():
         train_x, test_x = datasets[0][0], datasets[2][0]
         labelled = [first_examples(datasets[0], args.labelled), *datasets[1:]]
         print("... building the model")
+        check_memory(memory_needed(args, datasets), "--hidden-layers: take smaller ones")
         dbn, rng = make_dbn(args, datasets)
         dbn.check_datasets(labelled, args.batch_size)
         start = consecutive_pictures(test_x, args.n_chains, rng)
         folder = make_folder(args.output)
 
-    with open(folder / "training_curve.csv", "w", newline="") as file:
+    with only_writer(folder), open(folder / "training_curve.csv", "w", newline="") as file:
         curve = csv.writer(file)
         curve.writerow(["phase", "epoch", "mean cost", "validation error", "seconds"])
         if args.pretraining_epochs:
@@ -105,6 +109,13 @@ def first_examples(dataset, n_examples):
     if n_examples > found:
         raise ValueError(f"--labelled: at most the {found} training pictures, not {n_examples}")
     return pytensor.shared(x.get_value(borrow=True)[:n_examples], borrow=True), y[:n_examples]
+
+
+def memory_needed(args, datasets):
+    """An estimate, in bytes, of what the largest layer's training takes beside the network."""
+    sizes = [datasets[0][0].get_value(borrow=True).shape[1], *args.hidden_layers]
+    weights = [below * above for below, above in pairwise(sizes)]
+    return (sum(weights) + 5 * max(weights)) * np.dtype(args.floatX).itemsize
 
 
 def make_dbn(args, datasets):
@@ -201,12 +212,15 @@ def save_parameters(args, dbn, path):
 
 def save_samples(args, dbn, start, path):
     """A picture of what the model dreams of, in chains that start at the pictures `start`."""
-    n_chains, n_pixels = start.shape
     chains = pytensor.shared(dbn.rbm_layers[-1].input.eval({dbn.x: start}, mode="FAST_COMPILE"))
     # As a shared variable, the number is no part of the compiled code.
     outputs, updates = dbn.sample(chains, n_steps=pytensor.shared(np.int64(args.steps)))
+    print("... compiling the chain, which can take half a minute the first time", flush=True)
     sample = pytensor.function([], outputs, updates=updates)
-    rbm_sym.save_picture(plot_samples(sample, args.n_samples, n_chains, n_pixels), path)
+    picture = empty_picture(args.n_samples, *start.shape)
+    for row in range(args.n_samples):
+        plot_sample(sample, picture, row)
+    rbm_sym.save_picture(picture, path)
 
 
 if __name__ == "__main__":

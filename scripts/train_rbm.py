@@ -1,8 +1,16 @@
-"""Train a restricted Boltzmann machine, as the deeplearning.net tutorial's program does."""
+"""Train a restricted Boltzmann machine, as the deeplearning.net tutorial's program does.
+
+The state of the run is saved again and again in the folder of its output, and a run that was ended
+in any way goes on from there (--resume) as if nothing had happened.
+"""
 
 import argparse
 import csv
+import shlex
+import shutil
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -17,16 +25,35 @@ from command_line import (
     whole_number,
 )
 from estimate_likelihood import add_estimate_options, report
+from interruption import Interruption
+from progress import (
+    FILE,
+    Progress,
+    changed_versions,
+    checkpoint_times,
+    fingerprint,
+    load_checkpoint,
+)
 from recipe import cost_and_updates, initialize
-from sample_rbm import consecutive_pictures, draw_samples, make_streams, picture_shape
+from sample_rbm import (
+    consecutive_pictures,
+    empty_picture,
+    make_streams,
+    picture_shape,
+    plot_sample,
+    sampling_graph,
+)
 
 import rbm_sym
 from rbm_sym.arguments import check_learning_rate
 from rbm_sym.checkpoint import save_arrays
-from rbm_sym.training import compile_now, count_batches, run_epoch
+from rbm_sym.files import only_writer, remove_unfinished, whole_file
+from rbm_sym.memory import check_memory
+from rbm_sym.training import check_finite, compile_now, count_batches, run_epoch
 
 PROGRAM = "train_rbm.py"
-
+# Gibbs steps from a row of samples to the next.
+STEPS = 1000
 
 # What differs from the tutorial's defaults.
 RECIPES = {
@@ -36,53 +63,80 @@ RECIPES = {
 
 
 def main():
-    args = parse_arguments()
-    with one_line_errors(PROGRAM, ValueError, TypeError):
-        pytensor.config.floatX = args.floatX
-        check_learning_rate("--learning-rate", args.learning_rate)
-        datasets = rbm_sym.load_data(args.dataset)
-        train_x, test_x = datasets[0][0], datasets[2][0]
-        if args.recipe == "likelihood":
-            train_x = joined(train_x, datasets[1][0])
-        n_examples, n_visible = train_x.get_value(borrow=True).shape
-        n_batches = count_batches(n_examples, args.batch_size)
-
-        rbm, rng = make_rbm(args, n_visible)
-        # Drawn after training in the tutorial, but from a generator that training leaves alone:
-        # too many chains are better found out now.
-        start = consecutive_pictures(test_x, args.n_chains, rng)
-        folder = make_folder(args.output)
-
-    persistent_chain, kept = make_persistent_chain(args), rbm.params
-    if args.recipe == "likelihood":
-        update, updates, kept = likelihood_training_function(args, rbm, persistent_chain, train_x)
-    else:
-        update, updates = training_function(args, rbm, persistent_chain, train_x)
-    print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
-    print("    the first time, that can take a minute or more", flush=True)
-    began = time.perf_counter()
-    compile_now(update, updates)
-    print(f"... compiled in {time.perf_counter() - began:.0f} seconds")
-
-    costs = train(args, rbm, update, n_batches, folder)
-    for param, value in zip(rbm.params, kept, strict=True):
-        param.set_value(value.get_value())
-    parameters = {param.name: param.get_value() for param in rbm.params}
-    save_arrays(folder / "rbm.npz", parameters, settings_of(args))
-    plot_training_curve(costs, n_visible, folder / "training_curve.png")
-    samples = draw_samples(rbm, start, args.n_samples, steps=1000)
-    rbm_sym.save_picture(samples, folder / "samples.png")
-    if args.recipe == "likelihood":
-        report(rbm, datasets, args.n_runs, args.n_temperatures, args.seed)
-    print(f"... pictures, training curve and parameters are in {folder}")
+    with Interruption() as interruption:
+        with one_line_errors(PROGRAM, ValueError, TypeError):
+            args, held = parse_arguments()
+            if held and is_finished(args, held):
+                print(f"... {args.output}: this run is finished; with more --epochs it goes on")
+                return
+            if not held:
+                refuse_unfinished(args.output)
+            run = Run(args, held, interruption)
+            if held:
+                tell_what_is_resumed(run.progress, held)
+            folder = make_folder(args.output)
+        with only_writer(folder):
+            remove_unfinished(folder)
+            run.go_on()
 
 
 def parse_arguments():
-    """The options, with the defaults of the recipe that is chosen."""
+    """The options, and the checkpoint of the run that is resumed, or None.
+
+    The defaults are those of the recipe that is chosen, or the settings of the run.
+    """
     parser = argument_parser()
-    recipe = parser.parse_args().recipe
-    parser.set_defaults(**RECIPES[recipe])
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.resume is not None:
+        return resumed_arguments(parser, args)
+    parser.set_defaults(**RECIPES[args.recipe])
+    return parser.parse_args(), None
+
+
+def resumed_arguments(parser, given):
+    """As `parse_arguments`; every option must be as it was, but those that change no result."""
+    held = load_checkpoint(given.resume)
+    settings = held[1]["settings"]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    before = parser.parse_args(options)
+    args = parser.parse_args([*options, *sys.argv[1:]])
+    for name in settings:
+        was, now = getattr(before, name), getattr(args, name)
+        if name == "dataset" or now == was:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if name == "epochs" and args.recipe == "likelihood":
+            raise ValueError(
+                f"{option}: at the end of the {was} epochs of this run, the learning rate is zero; "
+                f"for {now}, start another run"
+            )
+        if name != "epochs" or now < was:
+            raise ValueError(
+                f"{option}: the run in {given.resume} has {was}, not {now}; resume it with its own "
+                "settings (more epochs are allowed), or start another run"
+            )
+    if given.output not in (given.resume, parser.get_default("output")):
+        raise ValueError(f"--output: a run is resumed in its own folder, not in {given.output}")
+    args.output = given.resume
+    return args, held
+
+
+def is_finished(args, held):
+    """Whether nothing is left to do."""
+    _, state = held
+    return state["finished"] and state["settings"].get("epochs") == args.epochs
+
+
+def refuse_unfinished(folder):
+    """Raise ValueError if the folder holds a run that a new one would overwrite in its midst."""
+    if not (folder / FILE).exists():
+        return
+    _, state = load_checkpoint(folder)
+    if not state["finished"]:
+        raise ValueError(
+            f"{folder}: there is an unfinished run in this folder, of {state['n_updates']} updates "
+            f"so far; go on with it (--resume), delete its {FILE}, or take another --output"
+        )
 
 
 def argument_parser():
@@ -109,8 +163,216 @@ def argument_parser():
         "--n-samples", type=whole_number(1), default=10,
         help="rows of samples.png, 1000 Gibbs steps apart",
     )  # fmt: skip
+    parser.add_argument(
+        "--checkpoint-every", type=checkpoint_times, default="1min,10epochs", metavar="TIMES",
+        help="how often the state of the run is saved, in minutes, epochs, or both",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", type=Path, metavar="OUTPUT",
+        help="go on with the run in this folder, with its own settings; more --epochs are allowed, "
+        "and its data may have moved (--dataset)",
+    )  # fmt: skip
     add_estimate_options(parser.add_argument_group("the recipe for likelihood, at the end"))
     return parser
+
+
+def tell_what_is_resumed(progress, held):
+    print(f"... resuming after update {progress.n_updates}")
+    if changes := changed_versions(held[1]["versions"]):
+        print(f"... other versions may round otherwise: {changes}")
+
+
+class Run:
+    """A training run: the model, its graphs, and what has been done."""
+
+    def __init__(self, args, held, interruption):
+        """Everything up to compilation; `held` is the checkpoint to go on from, or None.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            if the options, the data and the checkpoint do not fit each other
+        """
+        self.args, self.interruption = args, interruption
+        pytensor.config.floatX = args.floatX
+        check_learning_rate("--learning-rate", args.learning_rate)
+        self.datasets = rbm_sym.load_data(args.dataset)
+        (train_x, _), (valid_x, _), (test_x, _) = self.datasets
+        data = fingerprint(x.get_value(borrow=True) for x in (train_x, valid_x, test_x))
+        if args.recipe == "likelihood":
+            train_x = joined(train_x, valid_x)
+        n_examples, n_visible = train_x.get_value(borrow=True).shape
+        self.n_batches = count_batches(n_examples, args.batch_size)
+        n_updates = args.epochs * self.n_batches
+        check_memory(
+            memory_needed(args, n_visible, n_updates),
+            "--n-hidden, --batch-size, --epochs, --n-samples: take smaller numbers",
+        )
+
+        self.rbm, rng = make_rbm(args, n_visible)
+        # Drawn after training in the tutorial, but from a generator that training leaves alone:
+        # too many chains are better found out now.
+        start = consecutive_pictures(test_x, args.n_chains, rng)
+        chain, self.kept = make_persistent_chain(args), self.rbm.params
+        if args.recipe == "likelihood":
+            self.training, self.kept = likelihood_training_graph(args, self.rbm, chain, train_x)
+        else:
+            self.training = training_graph(args, self.rbm, chain, train_x)
+        self.steps = shared_setting("steps", STEPS, "int64")
+        self.sampling = sampling_graph(self.rbm, start, self.steps)
+
+        self.progress = Progress(
+            args.output,
+            settings_of(args),
+            data,
+            n_updates=n_updates,
+            picture=empty_picture(args.n_samples, *start.shape),
+            checkpoint_every=args.checkpoint_every,
+        )
+        if held:
+            self.progress.restore(*held)
+        self.progress.follow("training", self.training["updates"])
+        self.progress.follow("sampling", self.sampling["updates"])
+
+    def go_on(self):
+        """Do all that is left to do."""
+        # Before compilation, so that the run can be resumed from its first moment on.
+        self.progress.save()
+        self.interruption.last_words = self.how_to_go_on
+        self.train()
+        self.save_model()
+        self.sample()
+        if self.args.recipe == "likelihood":
+            args = self.args
+            report(self.rbm, self.datasets, args.n_runs, args.n_temperatures, args.seed)
+        self.progress.finished = True
+        self.progress.save()
+        print(f"... pictures, training curve and parameters are in {self.args.output}")
+
+    def how_to_go_on(self):
+        program, folder = (shlex.quote(str(text)) for text in (sys.argv[0], self.args.output))
+        return (
+            f"... stopped after update {self.progress.n_updates}; go on with: "
+            f"python {program} --resume {folder}"
+        )
+
+    def train(self):
+        """Train for all epochs that are left."""
+        args, progress = self.args, self.progress
+        first_epoch = progress.n_updates // self.n_batches
+        self.curve = TrainingCurve(args.output / "training_curve.csv", self.costs[:first_epoch])
+        if first_epoch < args.epochs:
+            print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
+            print("    the first time, that can take a minute or more", flush=True)
+            began = time.perf_counter()
+            update = pytensor.function(**self.training, name="train_rbm")
+            compile_now(update, self.training["updates"])
+            print(f"... compiled in {time.perf_counter() - began:.0f} seconds", flush=True)
+            with self.interruption.postponed():
+                for epoch in range(first_epoch, args.epochs):
+                    self.train_epoch(epoch, update)
+                    print(f"Training epoch {epoch}, cost is ", self.costs[epoch].mean(), flush=True)
+                    save_filters(self.rbm, args.output / f"filters_at_epoch_{epoch}.png")
+                    progress.count_epoch()
+                    self.pause()
+                self.save()
+        print(f"Training took {progress.seconds / 60:f} minutes")
+
+    @property
+    def costs(self):
+        """The costs as they are kept: (epochs, updates an epoch)."""
+        return self.progress.costs.reshape(self.args.epochs, self.n_batches)
+
+    def train_epoch(self, epoch, update):
+        """Make what is left of an epoch's updates.
+
+        Raises
+        ------
+        FloatingPointError
+            if training has diverged; the last checkpoint stays
+        """
+        first = self.progress.n_updates % self.n_batches
+        with progress_bar(f"epoch {epoch}", self.n_batches, first=first) as show:
+            before = time.perf_counter()
+
+            def after_update(cost):
+                nonlocal before
+                now = time.perf_counter()
+                self.progress.count_update(now - before)
+                before = now
+                if show is not None:
+                    show(cost)
+                # After the last one, there is an epoch's output to be made first.
+                if self.progress.n_updates % self.n_batches:
+                    self.pause()
+
+            try:
+                run_epoch(
+                    update, self.n_batches, after_update, watched=self.rbm.params,
+                    costs=self.costs[epoch], first=first,
+                )  # fmt: skip
+            except FloatingPointError as error:
+                raise FloatingPointError(
+                    f"epoch {epoch}, update {self.progress.n_updates + 1}: {error}; "
+                    f"{self.progress.path} is from before that"
+                ) from None
+
+    def pause(self):
+        """Between two steps: save the run if it is time, and stop if that was asked for."""
+        if self.interruption.asked or self.progress.is_due():
+            self.save()
+        if self.interruption.asked:
+            self.interruption.end()
+
+    def save(self):
+        """Write the checkpoint, and the costs of all whole epochs.
+
+        Raises
+        ------
+        FloatingPointError
+            if training has diverged; the last checkpoint stays
+        """
+        check_finite(self.rbm.params)
+        self.curve.extend(self.costs[: self.progress.n_updates // self.n_batches])
+        self.progress.save()
+
+    def save_model(self):
+        """Write the parameters that are kept, and draw the training curve."""
+        for param, value in zip(self.rbm.params, self.kept, strict=True):
+            param.set_value(value.get_value())
+        parameters = {param.name: param.get_value() for param in self.rbm.params}
+        save_arrays(self.args.output / "rbm.npz", parameters, self.progress.settings)
+        plot_training_curve(self.costs, self.rbm.n_visible, self.args.output / "training_curve.png")
+
+    def sample(self):
+        """Draw the rows of samples that are left, and write their picture."""
+        args, progress = self.args, self.progress
+        if progress.n_rows < args.n_samples:
+            print(
+                "... compiling the chain, which can take half a minute the first time", flush=True
+            )
+            sample = pytensor.function(**self.sampling)
+            self.steps.set_value(1)
+            compile_now(sample, self.sampling["updates"], arguments=())
+            self.steps.set_value(STEPS)
+            with self.interruption.postponed():
+                for row in range(progress.n_rows, args.n_samples):
+                    plot_sample(sample, progress.picture, row)
+                    progress.n_rows += 1
+                    self.pause()
+        rbm_sym.save_picture(progress.picture, args.output / "samples.png")
+
+
+def memory_needed(args, n_visible, n_updates):
+    """An estimate, in bytes, of what a run takes beside the data."""
+    weights = n_visible * args.n_hidden
+    units = args.batch_size * (n_visible + args.n_hidden)
+    # Counted in runs: W itself, its gradient's two halves, W laid out for products, ...
+    copies = 11 if args.recipe == "likelihood" else 6
+    model = (copies * weights + 6 * units) * np.dtype(args.floatX).itemsize
+    picture = args.n_samples * args.n_chains * n_visible
+    # The costs and the picture, and a copy of both when they are saved.
+    return model + 2 * (8 * n_updates + picture)
 
 
 def make_rbm(args, n_visible):
@@ -134,20 +396,17 @@ def make_persistent_chain(args):
     return pytensor.shared(zeros, name="persistent_chain", borrow=True)
 
 
-def training_function(args, rbm, persistent_chain, train_x):
-    """The tutorial's training: a function of a minibatch's index to its cost, and its updates."""
+def training_graph(args, rbm, persistent_chain, train_x):
+    """The tutorial's training, as arguments of `pytensor.function`: minibatch's index to cost."""
     lr = shared_setting("lr", args.learning_rate, args.floatX)
     k = shared_setting("k", args.k, "int64")
     cost, updates = rbm.get_cost_updates(lr=lr, persistent=persistent_chain, k=k)
     index, batch = minibatch(args, train_x)
-    update = pytensor.function(
-        [index], cost, updates=updates, givens={rbm.input: batch}, name="train_rbm"
-    )
-    return update, updates
+    return dict(inputs=[index], outputs=cost, updates=updates, givens={rbm.input: batch})
 
 
-def likelihood_training_function(args, rbm, persistent_chain, train_x):
-    """The same for the recipe; the third result is a list of the averages of the parameters."""
+def likelihood_training_graph(args, rbm, persistent_chain, train_x):
+    """The same for the recipe, and a list of the averages of the parameters."""
     index, batch = minibatch(args, train_x)
     rbm.input = rbm.theano_rng.binomial(size=batch.shape, p=batch, dtype=args.floatX)
     pictures = train_x.get_value(borrow=True)
@@ -157,8 +416,7 @@ def likelihood_training_function(args, rbm, persistent_chain, train_x):
     n_updates = shared_setting("n_updates", n_updates, "int64")
     # k is a number: another one is compiled anew, so that the recipe's single step needs no scan.
     cost, updates, averages = cost_and_updates(rbm, persistent_chain, args.k, lr, n_updates)
-    update = pytensor.function([index], cost, updates=updates, name="train_rbm")
-    return update, updates, averages
+    return dict(inputs=[index], outputs=cost, updates=updates), averages
 
 
 def joined(train_x, valid_x):
@@ -182,31 +440,31 @@ def shared_setting(name, value, dtype):
     return pytensor.shared(np.asarray(value, dtype=dtype), name=name)
 
 
-def train(args, rbm, update, n_batches, folder):
-    """Train for all epochs; after each one, print its cost and leave a picture of the filters.
+class TrainingCurve:
+    """training_curve.csv, which is whole at any time and grows by whole epochs."""
 
-    Returns
-    -------
-    (epochs, updates an epoch): the cost of each update
-    """
-    costs = np.empty((args.epochs, n_batches))
-    training_seconds = 0.0
-    with open(folder / "training_curve.csv", "w", newline="") as file:
-        curve = csv.writer(file)
-        curve.writerow(["update", "epoch", "cost"])
-        for epoch in range(args.epochs):
-            began = time.perf_counter()
-            with progress_bar(f"epoch {epoch}", n_batches) as show:
-                costs[epoch] = run_epoch(update, n_batches, after_update=show)
-            training_seconds += time.perf_counter() - began
+    def __init__(self, path, costs):
+        """Begin the file anew, with the costs (epochs, updates an epoch) that are known."""
+        self.path, self.n_epochs = path, 0
+        with whole_file(path) as unfinished, open(unfinished, "w", newline="") as file:
+            csv.writer(file).writerow(["update", "epoch", "cost"])
+            self._append(file, costs)
 
-            print(f"Training epoch {epoch}, cost is ", np.mean(costs[epoch]), flush=True)
-            first = epoch * n_batches + 1
-            curve.writerows((first + i, epoch, float(c)) for i, c in enumerate(costs[epoch]))
-            file.flush()
-            save_filters(rbm, folder / f"filters_at_epoch_{epoch}.png")
-    print(f"Training took {training_seconds / 60:f} minutes")
-    return costs
+    def extend(self, costs):
+        """Add those of the costs (epochs, updates an epoch) that are not there yet."""
+        if self.n_epochs == len(costs):
+            return
+        with whole_file(self.path) as unfinished:
+            shutil.copyfile(self.path, unfinished)
+            with open(unfinished, "a", newline="") as file:
+                self._append(file, costs)
+
+    def _append(self, file, costs):
+        for epoch in range(self.n_epochs, len(costs)):
+            first = epoch * costs.shape[1] + 1
+            rows = ((first + i, epoch, float(cost)) for i, cost in enumerate(costs[epoch]))
+            csv.writer(file).writerows(rows)
+        self.n_epochs = len(costs)
 
 
 def save_filters(rbm, path):
@@ -245,7 +503,8 @@ def plot_training_curve(costs, n_visible, path):
         "top", functions=(lambda u: u / n_batches, lambda e: e * n_batches)
     ).set_xlabel("epochs")
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
     plt.close(figure)
 
 

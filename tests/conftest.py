@@ -20,6 +20,15 @@ settings.register_profile(
 settings.load_profile("fixed")
 
 
+def pytest_addoption(parser):
+    """How long the tests of endurance are; docs/reliability.md has what longer ones have shown."""
+    group = parser.getgroup("rbm_sym")
+    group.addoption("--kills", type=int, default=10, help="runs killed at random moments")
+    group.addoption("--flips", default="300", help='places of a checkpoint damaged, or "all"')
+    group.addoption("--fuzz-inputs", type=int, default=2000, help="damaged data files")
+    group.addoption("--soak-minutes", type=float, default=3, help="minutes of one long run")
+
+
 @pytest.fixture(params=["float32", "float64"])
 def floatX(request):  # noqa: N802 (PyTensor's name)
     with pytensor.config.change_flags(floatX=request.param):

@@ -1,5 +1,8 @@
 """Named arrays in a file: whole, or not at all."""
 
+import multiprocessing
+import resource
+
 import numpy as np
 import pytensor
 import pytest
@@ -30,6 +33,27 @@ def test_what_stood_there_survives_a_failure(tmp_path):
         save_arrays(path, {}, {"settings": object()})
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["model.npz"]
+
+
+def save_with_limits(path, limits):
+    """Save with each limit on the size of files in turn; each save must fail and leave no trace."""
+    for limit in limits:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        with pytest.raises(OSError, match=r"model\.npz: cannot be written \(File too large\)"):
+            save_arrays(path, {"W": np.ones(1000)}, {"k": 15})
+        assert [file.name for file in path.parent.iterdir()] == ["model.npz"]
+
+
+def test_a_write_that_fails_after_any_number_of_bytes_leaves_what_stood_there(tmp_path):
+    path = tmp_path / "model.npz"
+    save_arrays(path, {"W": np.zeros(1000)}, {"k": 15})
+    before, limits = path.read_bytes(), range(0, path.stat().st_size, 16)
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=save_with_limits, args=(path, limits))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert path.read_bytes() == before and not load_arrays(path)[0]["W"].any()
 
 
 def test_missing_files_and_arrays_are_named(tmp_path):

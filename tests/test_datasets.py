@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import http.server
 import importlib.resources
+import io
 import os
 import pickle
+import re
 import runpy
 import shutil
 import socket
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -568,22 +571,80 @@ def whole_files(tmp_path_factory):
     return write_idx(folder), files + list(four_idx_files().items())
 
 
-@settings(max_examples=400)
-@given(which=st.integers(0, 12), damage=damages())
-def test_damaged_file_gives_an_error_or_a_valid_result(whole_files, which, damage):
+def members_damaged(whole, damage):
+    """An .npz file whose arrays are damaged, and its checksums those of the damaged arrays."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole)) as source, zipfile.ZipFile(stream, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, damage(source.read(name)))
+    return stream.getvalue()
+
+
+# What reading a file is not to do.
+ACTIONS = {"os.system", "os.exec", "os.fork", "os.posix_spawn", "os.remove", "socket.connect"}
+ACTIONS |= {"subprocess.Popen", "shutil.rmtree", "ctypes.dlopen"}
+
+
+class Watch:
+    """Notes what the interpreter is asked to do; Python cannot remove it again."""
+
+    def __init__(self):
+        self.is_on, self.seen = False, []
+        sys.addaudithook(self.hear)
+
+    def hear(self, event, arguments):
+        if self.is_on and (event in ACTIONS or (event == "open" and "r" not in str(arguments[1]))):
+            self.seen.append((event, arguments))
+
+    def __enter__(self):
+        self.is_on = True
+
+    def __exit__(self, *exception):
+        self.is_on = False
+
+
+def peak_memory(reset=False):
+    """The most bytes that this process has held in memory at once, since the last reset."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+
+
+def test_damaged_files_give_an_error_or_a_valid_result(whole_files, pytestconfig):
+    """--fuzz-inputs of them over all formats, and nothing more than a few arrays in memory."""
     folder, files = whole_files
-    name, whole = files[which]
-    path = write(folder / name, damage(whole))
-    try:
-        sets = read_arrays(path)
-    except ValueError as problem:
-        assert str(path) in str(problem) and "\n" not in str(problem)
-    else:
-        for x, y in sets:
-            assert x.ndim == 2 and x.size and x.min() >= 0 and x.max() <= 1
-            assert y.shape == (len(x),) and y.dtype == np.int32
-    finally:
-        path.write_bytes(whole)
+    outcomes, watch = Counter(), Watch()
+
+    @settings(max_examples=pytestconfig.getoption("--fuzz-inputs"))
+    @given(
+        which=st.integers(0, len(files) - 1), inside=st.booleans(), pack=st.booleans(),
+        damage=damages(),
+    )  # fmt: skip
+    def read_damaged(which, inside, pack, damage):
+        name, whole = files[which]
+        is_archive = whole.startswith(b"PK")
+        data = members_damaged(whole, damage) if inside and is_archive else damage(whole)
+        path = write(folder / name, gzip.compress(data, 1) if pack else data)
+        try:
+            with watch:
+                sets = read_arrays(path)
+        except ValueError as problem:
+            assert str(path) in str(problem) and "\n" not in str(problem)
+            outcomes["refused"] += 1
+        else:
+            for x, y in sets:
+                assert x.ndim == 2 and x.size and x.min() >= 0 and x.max() <= 1
+                assert y.shape == (len(x),) and y.dtype == np.int32
+            outcomes["read"] += 1
+        finally:
+            path.write_bytes(whole)
+
+    before = peak_memory(reset=True)
+    read_damaged()
+    assert not watch.seen
+    assert peak_memory() - before < 256 * 2**20
+    assert outcomes["refused"] > 100 and outcomes["read"] > 100
+    print(f"{outcomes}, at most {(peak_memory() - before) / 2**20:.0f} MiB more than before")
 
 
 # --- the digits in the package ------------------------------------------------------------------

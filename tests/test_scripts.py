@@ -21,15 +21,25 @@ ROOT = Path(__file__).parent.parent
 HIDDEN = 12
 
 
-def run(script, *arguments, cwd, flags=""):
+def start(script, *arguments, cwd, flags="", **options):
+    """A process that runs a program, and whose output can be read."""
     flags = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), flags]))
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-W", "error", ROOT / "scripts" / script, *map(str, arguments)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTENSOR_FLAGS": flags},
+        **options,
     )
+
+
+def run(script, *arguments, **options):
+    """The process, when it has ended."""
+    process = start(script, *arguments, **options)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +47,22 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("a folder with späces")
 
 
-@pytest.fixture(scope="module")
-def small_data(folder):
-    """Pictures of 3 x 4 pixels: a bar on the left or on the right."""
-    rng = np.random.RandomState(0)
+def save_bars(path, seed=0):
+    """A data set of pictures of 3 x 4 pixels: a bar on the left or on the right."""
+    rng = np.random.RandomState(seed)
     arrays = {}
     for name, count in [("train", 64), ("valid", 8), ("test", 30)]:
         labels = rng.randint(2, size=count)
         pictures = np.zeros((count, 3, 4), dtype="uint8")
         pictures[np.arange(count), :, 3 * labels] = 255
         arrays |= {f"{name}_x": pictures, f"{name}_y": labels}
-    path = folder / "bars.npz"
     np.savez(path, **arrays)
     return path
+
+
+@pytest.fixture(scope="module")
+def small_data(folder):
+    return save_bars(folder / "bars.npz")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +102,7 @@ def test_training_leaves_pictures_curve_and_parameters(trained):
         "training_curve.csv",
         "training_curve.png",
         "rbm.npz",
+        "checkpoint.npz",
     }
     assert picture_size(folder / "filters_at_epoch_1.png") == (49, 39)
     assert picture_size(folder / "samples.png") == (5 * 5 - 1, 4 * 2 + 1)
@@ -410,6 +424,7 @@ def test_training_refuses_in_one_line(folder, small_data, arguments, message):
         (["--labelled", 65], "--labelled: at most the 64 training pictures, not 65"),
         (["--labelled", 7], "batch_size: at most the number of training examples, 7, not 8"),
         (["--hidden-layers", 0], "--hidden-layers: .*not 0"),
+        (["--hidden-layers", 10**6, 10**6], "--hidden-layers: .* GB of memory are needed"),
         (["--pretraining-rate", 0], "--pretraining-rate: .*not 0"),
         (["--finetuning-rate", "nan"], "--finetuning-rate: .*not nan"),
         (["--n-chains", 30], "--n-chains: fewer than the 30 test pictures, not 30"),

@@ -7,7 +7,7 @@ import pytest
 from enumeration import sigmoid
 
 from rbm_sym import RBM, MRG_RandomStreams
-from rbm_sym.training import EarlyStopping, compile_now, count_batches, run_epoch
+from rbm_sym.training import EarlyStopping, check_finite, compile_now, count_batches, run_epoch
 
 K = 15  # as in the tutorial; a number is part of the compiled code, so one serves all tests
 LEARNING_RATE = 0.1
@@ -125,6 +125,33 @@ def test_divergence_stops_the_epoch():
         run_epoch(costs.__getitem__, 3)
 
 
+@pytest.mark.parametrize(("n_batches", "noticed"), [(1000, 199), (150, 149)])
+def test_parameters_that_diverge_stop_the_epoch(n_batches, noticed):
+    """At a look every hundred updates, or at the end, though the cost stays finite."""
+    W, bias = pytensor.shared(np.zeros((2, 3)), name="W"), pytensor.shared(np.zeros(3), name="b")
+    called = []
+
+    def update(index):
+        called.append(index)
+        if index == 120:
+            bias.set_value(np.array([0, np.inf, 0]))
+        return 1.0
+
+    with pytest.raises(FloatingPointError, match=r"b holds infinite .*smaller learning rate"):
+        run_epoch(update, n_batches, watched=[W, bias])
+    assert called[-1] == noticed
+    with pytest.raises(FloatingPointError, match="b holds infinite"):
+        check_finite([W, bias])
+    check_finite([W])
+
+
+def test_an_epoch_goes_on_where_it_was_left():
+    costs, called = np.zeros(4), []
+    costs[:2] = 7, 8
+    assert run_epoch(lambda i: called.append(i) or 10.0 * i, 4, costs=costs, first=2) is costs
+    assert called == [2, 3] and costs.tolist() == [7, 8, 20, 30]
+
+
 def test_a_layer_shared_with_a_network_is_trained(double):
     """As in a deep belief network: W and hbias belong to a sigmoid layer, lr is symbolic."""
     rng = np.random.RandomState(0)
@@ -150,6 +177,9 @@ def test_compile_now_leaves_no_trace():
     updates = {counter: counter + 1}
     update = pytensor.function([index], counter + index, updates=updates, mode="FAST_COMPILE")
     compile_now(update, updates)
+    assert counter.get_value() == 5
+    without_arguments = pytensor.function([], counter, updates=updates, mode="FAST_COMPILE")
+    compile_now(without_arguments, updates, arguments=())
     assert counter.get_value() == 5
 
 

@@ -1,0 +1,217 @@
+"""How far a training run has come, and the file from which it goes on."""
+
+import argparse
+import hashlib
+import platform
+import re
+import time
+from importlib.metadata import version
+
+import numpy as np
+
+import rbm_sym
+from rbm_sym.checkpoint import load_arrays, save_arrays, set_values, values_of
+
+FILE = "checkpoint.npz"
+FORMAT = 1
+PACKAGES = ("pytensor", "numba", "numpy")
+
+
+class Progress:
+    """What a run has done, in memory and in its folder's checkpoint.
+
+    Beside the fields below, a checkpoint holds the values of all shared variables that the run
+    changes (the keys of its update dictionaries): parameters, chains, counts, random streams.
+
+    Attributes
+    ----------
+    settings : dict, the run's options
+    data : str, the `fingerprint` of its data
+    n_updates : int, updates made
+    costs : (all planned updates,) float64, NaN for those to come
+    seconds : float, spent in training
+    n_rows : int, rows of samples drawn
+    picture : uint8 picture, whose first `n_rows` rows of samples are drawn
+    finished : bool
+    """
+
+    def __init__(self, folder, settings, data, n_updates, picture, checkpoint_every):
+        """`n_updates` are planned in all; `checkpoint_every` is of `checkpoint_times`."""
+        self.path = folder / FILE
+        self.settings, self.data = settings, data
+        # Written to, so that the memory is taken now and not little by little.
+        self.n_updates, self.costs, self.seconds = 0, np.full(n_updates, np.nan), 0.0
+        self.n_rows, self.picture = 0, picture
+        self.finished = False
+        self._stages = {}
+        self._restored = {}
+        self._minutes, self._epochs = checkpoint_every
+        self._saved_at, self._epochs_since = time.monotonic(), 0
+
+    def restore(self, arrays, state):
+        """Take over what `load_checkpoint` has found; more updates may be planned than then.
+
+        Raises
+        ------
+        ValueError
+            if the checkpoint does not fit
+        """
+        if state["data"] != self.data:
+            raise ValueError(
+                f"--dataset: {self.settings['dataset']} is not the data of this run any more; "
+                "resume with the data that it began with, or start another run"
+            )
+        set_array("picture", self.picture, arrays["picture"])
+        set_array("costs", self.costs[: state["n_updates"]], arrays["costs"])
+        self.n_updates, self.seconds = state["n_updates"], state["seconds"]
+        self.n_rows, self.finished = state["n_rows"], state["finished"]
+        if state["n_updates_in_all"] != len(self.costs):
+            # The samples will be drawn anew, from another model.
+            self.picture[:] = 0
+            self.n_rows, self.finished = 0, False
+            arrays = {name: a for name, a in arrays.items() if not name.startswith("sampling/")}
+        self._restored = arrays
+
+    def follow(self, stage, variables):
+        """Keep these shared variables too; if they were restored, they get their values back.
+
+        Parameters
+        ----------
+        stage : str, the variables' common name in the checkpoint
+        variables : iterable of shared variables
+
+        Raises
+        ------
+        ValueError
+            if the restored values are those of other variables
+        """
+        self._stages[stage] = list(variables)
+        begin = f"{stage}/"
+        values = {
+            name.removeprefix(begin): array
+            for name, array in self._restored.items()
+            if name.startswith(begin)
+        }
+        if values:
+            set_values(self._stages[stage], values)
+
+    def count_update(self, seconds):
+        self.n_updates += 1
+        self.seconds += seconds
+
+    def count_epoch(self):
+        self._epochs_since += 1
+
+    def is_due(self):
+        """Whether a checkpoint is to be written by now."""
+        by_epochs = self._epochs is not None and self._epochs_since >= self._epochs
+        minutes = (time.monotonic() - self._saved_at) / 60
+        return by_epochs or (self._minutes is not None and minutes >= self._minutes)
+
+    def save(self):
+        """Write the checkpoint; the one before stays until this one is whole on the disk."""
+        arrays = {
+            f"{stage}/{name}": array
+            for stage, variables in self._stages.items()
+            for name, array in values_of(variables).items()
+        }
+        arrays |= {"costs": self.costs[: self.n_updates], "picture": self.picture}
+        state = {
+            "format": FORMAT,
+            "versions": versions(),
+            "settings": self.settings,
+            "data": self.data,
+            "n_updates": self.n_updates,
+            "n_updates_in_all": len(self.costs),
+            "seconds": self.seconds,
+            "n_rows": self.n_rows,
+            "finished": self.finished,
+        }
+        save_arrays(self.path, arrays, state)
+        self._saved_at, self._epochs_since = time.monotonic(), 0
+
+
+def load_checkpoint(folder):
+    """The checkpoint in a run's folder.
+
+    Returns
+    -------
+    arrays : dict
+    state : dict, with "settings" and "versions" among its keys
+
+    Raises
+    ------
+    OSError, ValueError
+        if there is none, or it is damaged or of a format that is not known here
+    """
+    arrays, state = load_arrays(folder / FILE)
+    found = state.get("format")
+    if found != FORMAT:
+        raise ValueError(
+            f"{folder / FILE}: a checkpoint of format {found!r}, and this program reads format "
+            f"{FORMAT}; resume with the version of rbm_sym that wrote it, or start another run"
+        )
+    expected = {
+        "versions": dict, "settings": dict, "data": str, "n_updates": int,
+        "n_updates_in_all": int, "seconds": float, "n_rows": int, "finished": bool,
+    }  # fmt: skip
+    for name, kind in expected.items():
+        if not isinstance(state.get(name), kind):
+            raise ValueError(f"{folder / FILE}: {name!r} is {state.get(name)!r}, not a {kind}")
+    for name in ("costs", "picture"):
+        if name not in arrays:
+            raise ValueError(f"{folder / FILE}: {name!r} is missing")
+    return arrays, state
+
+
+def set_array(name, array, values):
+    """Put the values of a checkpoint into an array, if they are of its dtype and shape."""
+    if (values.dtype, values.shape) != (array.dtype, array.shape):
+        raise ValueError(
+            f"{FILE}: {name!r} must be of dtype {array.dtype} and shape {array.shape}, not "
+            f"{values.dtype} and {values.shape}"
+        )
+    array[:] = values
+
+
+def versions():
+    """What, beside settings and data, decides how results are rounded."""
+    own = {"rbm_sym": rbm_sym.__version__, "python": platform.python_version()}
+    return own | {name: version(name) for name in PACKAGES}
+
+
+def changed_versions(before):
+    """A text on what has another version by now, or None."""
+    now = versions()
+    changes = [f"{n} {before.get(n)} then, {v} now" for n, v in now.items() if before.get(n) != v]
+    return "; ".join(changes) or None
+
+
+def fingerprint(arrays):
+    """A SHA-256 of arrays with their shapes and dtypes, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype.str}\n".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def checkpoint_times(text):
+    """An argparse type: "10min", "1epoch" or both, "10min,1epoch", to (minutes, epochs).
+
+    One of the two is None if it is not given. Zero minutes are after every update.
+    """
+    found = {"min": None, "epoch": None}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:(min)(?:ute)?|(epoch))s?\s*", part)
+        unit = match and (match[2] or match[3])
+        if not match or found[unit] is not None or (unit == "epoch" and not is_count(match[1])):
+            raise argparse.ArgumentTypeError(
+                f"minutes, epochs or both, as in 10min,1epoch, are needed, not {text!r}"
+            )
+        found[unit] = float(match[1]) if unit == "min" else int(match[1])
+    return found["min"], found["epoch"]
+
+
+def is_count(text):
+    return text.isdecimal() and int(text) > 0

@@ -1,0 +1,59 @@
+"""Runs scripts/train_rbm.py and kills its process at a chosen place.
+
+The first argument is the place: the name of a function and how many calls of it are let through.
+The process dies at the end of the next one, or, if the name ends in "!", at its beginning; with "?"
+it says so and hangs there, as on a disk that does not answer. All other arguments are the
+program's.
+"""
+
+import functools
+import os
+import runpy
+import signal
+import sys
+import time
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+
+def die_in(owner, name, how, let_through):
+    function = getattr(owner, name)
+
+    def die():
+        if how == "?":
+            print("hanging", flush=True)
+            time.sleep(600)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @functools.wraps(function)
+    def dying(*arguments, **options):
+        nonlocal let_through
+        let_through -= 1
+        if let_through < 0 and how:
+            die()
+        result = function(*arguments, **options)
+        if let_through < 0:
+            die()
+        return result
+
+    setattr(owner, name, dying)
+
+
+def main():
+    place, calls, *arguments = sys.argv[1:]
+    name = place.rstrip("!?")
+    if name == "save":
+        import progress
+
+        owner = progress.Progress
+    else:
+        owner = os
+    die_in(owner, name, place.removeprefix(name), int(calls))
+    sys.argv = [str(SCRIPTS / "train_rbm.py"), *arguments]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,563 @@
+"""Runs that are killed, stopped, starved and damaged, and go on as if nothing had happened.
+
+How many kills, damages and minutes there are is an option; see docs/reliability.md.
+"""
+
+import contextlib
+import json
+import random
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from progress import FILE, load_checkpoint
+from test_scripts import ROOT, check_refusal, run, save_bars, start
+
+from rbm_sym.checkpoint import load_arrays, save_arrays
+from rbm_sym.files import UNFINISHED
+
+EPOCHS, UPDATES_AN_EPOCH, ROWS = 4, 6, 5
+SIZE = ["--n-hidden", 12, "--batch-size", 10, "--n-chains", 5]
+# What must go on to the bit: both algorithms, both streams, both precisions. These two are compiled
+# for other tests too.
+KINDS = {
+    "PCD, MRG, float32": [],
+    "CD, shared, float64": [
+        "--algorithm", "cd", "--k", 1, "--stream", "shared", "--floatX", "float64"
+    ],
+}  # fmt: skip
+ALL_KINDS = {
+    f"{algorithm}, {stream}, {floatX}": [
+        "--algorithm", algorithm, "--k", 15 if algorithm == "pcd" else 1, "--stream", stream,
+        "--floatX", floatX,
+    ]
+    for algorithm in ("pcd", "cd")
+    for stream in ("mrg", "shared")
+    for floatX in ("float32", "float64")
+} | {
+    "likelihood": ["--recipe", "likelihood", "--n-temperatures", 20, "--n-runs", 4],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("ein Lauf, größer")
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    return save_bars(folder / "bars.npz")
+
+
+@pytest.fixture(scope="module")
+def options(data):
+    """A function from a kind of run to all options but the output."""
+
+    def make(kind=(), epochs=EPOCHS, rows=ROWS, checkpoint_every="0min"):
+        always = ["--dataset", data, *SIZE, "--epochs", epochs, "--n-samples", rows]
+        return [*always, "--checkpoint-every", checkpoint_every, *kind]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder, options):
+    """A function to what a run of some kind leaves if nothing happens to it."""
+    found = {}
+
+    def finish(name, kind=(), **more):
+        key = json.dumps([name, more])
+        if key not in found:
+            output = folder / f"uninterrupted {len(found)}"
+            result = run("train_rbm.py", *options(kind, **more), "--output", output, cwd=folder)
+            assert result.returncode == 0, result.stderr
+            found[key] = contents(output)
+        return found[key]
+
+    return finish
+
+
+def contents(output):
+    """What a run has left: the bytes of each file, of the checkpoint all but its times."""
+    found = {path.name: path.read_bytes() for path in output.iterdir() if path.name != FILE}
+    arrays, state = load_checkpoint(output)
+    state = {name: value for name, value in state.items() if name != "seconds"}
+    return found | {FILE: ({name: array.tobytes() for name, array in arrays.items()}, state)}
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name in expected:
+        assert found[name] == expected[name], f"{name} differs"
+
+
+def assert_whole(output):
+    """Nothing under a final name is half written."""
+    for path in output.iterdir():
+        if path.name.startswith(UNFINISHED):
+            continue
+        if path.suffix == ".npz":
+            load_arrays(path)
+        elif path.suffix == ".png":
+            with Image.open(path) as picture:
+                picture.load()
+        else:
+            text = path.read_text()
+            assert re.fullmatch(r"update,epoch,cost\n(\d+,\d+,-?[\d.]+(e-?\d+)?\n)*", text)
+            epochs = Counter(re.findall(r",(\d+),", text))
+            assert len(set(epochs.values())) <= 1, "each epoch is whole"
+
+
+def resume(output, *more, cwd):
+    result = run("train_rbm.py", "--resume", output, *more, cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+@contextlib.contextmanager
+def started(*arguments, **options):
+    """A process that runs a program, and that is no more when the context is left."""
+    with start(*arguments, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def die(place, calls, arguments, output, cwd):
+    """Train until the process kills itself at a place."""
+    script = ROOT / "tests" / "dying.py"
+    result = run(script, place, calls, *arguments, "--output", output, cwd=cwd)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert_whole(output)
+
+
+# --- killed ---------------------------------------------------------------------------------------
+
+LAST_SAVE = 1 + EPOCHS * UPDATES_AN_EPOCH + ROWS
+PLACES = {
+    "update 0": ("save", 0),
+    "in an epoch": ("save", 10),
+    "at an epoch's end": ("save", UPDATES_AN_EPOCH),
+    "after training": ("save", EPOCHS * UPDATES_AN_EPOCH),
+    "between samples": ("save", EPOCHS * UPDATES_AN_EPOCH + 3),
+    "before it is finished": ("save!", LAST_SAVE),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_killed_run_goes_on_to_the_bit(folder, options, uninterrupted, kind, place):
+    output = folder / f"killed, {kind}, {place}"
+    die(*PLACES[place], options(KINDS[kind]), output, folder)
+    n_updates = load_checkpoint(output)[1]["n_updates"]
+    assert n_updates == min(PLACES[place][1], EPOCHS * UPDATES_AN_EPOCH)
+    result = resume(output, "--checkpoint-every", "1epoch", cwd=folder)
+    assert f"... resuming after update {n_updates}\n" in result.stdout
+    assert_same(contents(output), uninterrupted(kind, KINDS[kind]))
+
+
+@pytest.mark.parametrize("calls", range(30, 36))
+@pytest.mark.parametrize("place", ["fsync", "fsync!", "replace", "replace!"])
+@pytest.mark.slow
+def test_a_run_killed_while_it_saves_goes_on(folder, options, uninterrupted, place, calls):
+    """Before and after a file or a folder is flushed, or renamed: checkpoints and all else."""
+    output = folder / f"killed at {place} {calls}"
+    die(place, calls, options(), output, folder)
+    resume(output, cwd=folder)
+    assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
+
+
+def test_kills_at_random_moments(folder, options, uninterrupted, pytestconfig, capsys):
+    """One run in ten is killed at any time, the others while they train, save and sample."""
+    n_kills = pytestconfig.getoption("--kills")
+    kinds = ALL_KINDS if n_kills >= 100 else KINDS
+    rng, phases = random.Random(1), []
+    seconds = {}
+    for i in range(n_kills):
+        name = list(kinds)[i % len(kinds)]
+        expected = uninterrupted(name, kinds[name], epochs=20, rows=20)
+        output = folder / f"random {i}"
+        arguments = [*options(kinds[name], epochs=20, rows=20), "--output", output]
+        if name not in seconds:
+            seconds[name] = duration(arguments, output, folder)
+            assert_same(contents(output), expected)
+            shutil.rmtree(output)
+        with started("train_rbm.py", *arguments, cwd=folder) as process:
+            if i % 10:
+                wait_for(output / FILE, process)
+                time.sleep(rng.uniform(0, seconds[name]))
+            else:
+                time.sleep(rng.uniform(0, 2))
+        if output.exists():
+            assert_whole(output)
+        phases.append(phase(output))
+        if phases[-1] == "nothing saved":
+            assert run("train_rbm.py", *arguments, cwd=folder).returncode == 0
+        else:
+            resume(output, cwd=folder)
+        assert_same(contents(output), expected)
+        shutil.rmtree(output)
+    with capsys.disabled():
+        counts = ", ".join(f"{phases.count(name)} {name}" for name in dict.fromkeys(phases))
+        print(f"\n{n_kills} of {n_kills} killed runs ended with the same bits ({counts})")
+    assert len(phases) == n_kills
+    if n_kills >= 100:
+        assert {"in an epoch", "between samples"} <= set(phases)
+
+
+def duration(arguments, output, cwd):
+    """Seconds from a run's first checkpoint to its end."""
+    with started("train_rbm.py", *arguments, cwd=cwd) as process:
+        wait_for(output / FILE, process)
+        began = time.monotonic()
+        process.communicate()
+        return time.monotonic() - began
+
+
+def wait_for(path, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not path.exists() and process.poll() is None:
+        assert time.monotonic() < end, f"{path} did not come"
+        time.sleep(0.001)
+    assert path.exists(), process.communicate()
+
+
+def phase(output):
+    """Where a run was when it was last saved."""
+    if not (output / FILE).exists():
+        return "nothing saved"
+    _, state = load_checkpoint(output)
+    if state["finished"]:
+        return "finished"
+    if state["n_rows"]:
+        return "between samples"
+    if state["n_updates"] % UPDATES_AN_EPOCH:
+        return "in an epoch"
+    return "at an epoch's end" if state["n_updates"] else "at update 0"
+
+
+# --- stopped --------------------------------------------------------------------------------------
+
+
+def wait_for_line(process, pattern):
+    for line in process.stdout:
+        if re.search(pattern, line):
+            return line
+    raise AssertionError(process.communicate())
+
+
+STOPS = {
+    "compiling": (r"\.\.\. compiling: ", "0"),
+    "training": (r"Training epoch 2,", r"[1-9]\d+"),
+    "sampling": (r"plotting sample  0", "900"),
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", STOPS)
+def test_a_stopped_run_says_how_to_go_on(folder, options, uninterrupted, number, moment):
+    line, n_updates = STOPS[moment]
+    long = dict(epochs=150, rows=60, checkpoint_every="10min")
+    output = folder / f"stopped {number}, {moment}"
+    with started("train_rbm.py", *options(**long), "--output", output, cwd=folder) as process:
+        wait_for_line(process, line)
+        process.send_signal(number)
+        stdout, stderr = process.communicate()
+    assert process.returncode == 128 + number and stderr == ""
+    said = rf"\.\.\. stopped after update {n_updates}; go on with: python (.*)"
+    command = shlex.split(re.fullmatch(said, stdout.splitlines()[-1])[1])
+    assert command[1:] == ["--resume", str(output)]
+    assert_whole(output)
+    assert not [path for path in output.iterdir() if path.name.startswith(UNFINISHED)]
+    resume(output, cwd=folder)
+    assert_same(contents(output), uninterrupted("PCD, MRG, float32", **long))
+
+
+def test_a_second_signal_ends_at_once_and_a_folder_has_one_run(folder, options):
+    """While the disk does not answer."""
+    output = folder / "hanging"
+    script = ROOT / "tests" / "dying.py"
+    with started(script, "fsync?", 40, *options(), "--output", output, cwd=folder) as process:
+        wait_for_line(process, "hanging")
+        check_refusal(
+            run("train_rbm.py", "--resume", output, cwd=folder), "another run is writing into this"
+        )
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None, "the first signal waits until everything is saved"
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        process.wait()
+        assert process.returncode == -signal.SIGINT and time.monotonic() - began < 1
+    assert_whole(output)
+    assert load_checkpoint(output)[1]["n_updates"] > 0
+
+
+# --- resumed --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unfinished(folder, options):
+    """A function that makes a folder with a run that was killed in an epoch."""
+    made = folder / "unfinished"
+    die("save", 10, options(), made, folder)
+    return lambda name: Path(shutil.copytree(made, folder / name))
+
+
+def test_a_finished_run_is_left_alone_and_more_epochs_go_on(folder, options, uninterrupted):
+    output = folder / "more epochs"
+    finished = [*options(epochs=2), "--output", output]
+    assert run("train_rbm.py", *finished, cwd=folder).returncode == 0
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.iterdir()}
+    result = resume(output, cwd=folder)
+    assert "finished" in result.stdout
+    assert before == {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.iterdir()
+    }
+    resume(output, "--epochs", EPOCHS, cwd=folder)
+    assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
+    # A finished run may be made anew, in its own place.
+    assert run("train_rbm.py", *finished, cwd=folder).returncode == 0
+
+
+def test_other_settings_and_data_are_refused(folder, unfinished, options):
+    output = unfinished("refused")
+    before = contents(output)
+    save_bars(folder / "other bars.npz", seed=1)
+    for more, message in [
+        (["--k", 3], "--k: the run in .* has 15, not 3"),
+        (["--floatX", "float64"], "--floatX: .* has float32, not float64"),
+        (["--epochs", 3], "--epochs: .* has 4, not 3"),
+        (["--recipe", "likelihood"], "--recipe: .* has tutorial, not likelihood"),
+        (["--dataset", "other bars.npz"], "--dataset: other bars.npz is not the data of this run"),
+        (["--dataset", "digits"], "--dataset: digits is not the data"),
+        (["--output", "elsewhere"], "--output: .*in its own folder, not in elsewhere"),
+        (["--checkpoint-every", "often"], "--checkpoint-every: minutes, epochs or both"),
+    ]:
+        check_refusal(run("train_rbm.py", "--resume", output, *more, cwd=folder), message)
+    check_refusal(run("train_rbm.py", *options(), "--output", output, cwd=folder), "unfinished run")
+    check_refusal(run("train_rbm.py", "--resume", "nowhere", cwd=folder), "nowhere/ch.* be read")
+    assert_same(contents(output), before)
+
+
+def test_a_changed_data_set_is_noticed_and_a_moved_one_is_not(
+    folder, data, unfinished, options, uninterrupted
+):
+    output, kept = unfinished("moved"), folder / "moved bars.npz"
+    shutil.move(data, kept)
+    try:
+        check_refusal(run("train_rbm.py", "--resume", output, cwd=folder), "no such file")
+        save_bars(data, seed=2)
+        check_refusal(run("train_rbm.py", "--resume", output, cwd=folder), "is not the data")
+        elsewhere = output.rename(folder / "moved itself")
+        resume(elsewhere, "--dataset", kept, cwd=folder)
+    finally:
+        shutil.move(kept, data)
+    found, expected = contents(elsewhere), uninterrupted("PCD, MRG, float32")
+    for files in (found, expected):
+        del files["rbm.npz"]  # its settings name the data set
+    found[FILE][1]["settings"]["dataset"] = str(data)
+    assert_same(found, expected)
+
+
+def test_a_recipe_whose_rate_has_fallen_to_zero_has_no_more_epochs(folder, options):
+    output = folder / "recipe"
+    die("save", 10, options(ALL_KINDS["likelihood"]), output, folder)
+    result = run("train_rbm.py", "--resume", output, "--epochs", 9, cwd=folder)
+    check_refusal(result, "--epochs: .*rate is zero")
+
+
+def test_checkpoints_of_other_formats_and_with_other_contents_are_refused(folder, unfinished):
+    output = unfinished("formats")
+    arrays, state = load_arrays(output / FILE)
+    (W,) = (name for name in arrays if name.endswith(" W"))
+    for changed_arrays, changed_state, message in [
+        ({}, {"format": 2}, "a checkpoint of format 2, and this program reads format 1"),
+        ({}, {"format": None}, "format None"),
+        ({}, {"n_updates": "ten"}, "'n_updates' is 'ten'"),
+        ({}, {"n_updates": 11}, r"'costs' must be .*\(11,\), not .*\(10,\)"),
+        ({}, {"n_updates": 2000}, "'costs' must be"),
+        ({}, {"n_updates": -1}, "'costs' must be"),
+        ({}, {"settings": {"n_hidden": "many"}}, "--n-hidden: .*many"),
+        ({}, {"settings": state["settings"] | {"n_hidden": 13}}, r"must be .*\(10, 13\), not .*"),
+        ({W: arrays[W].astype("float64")}, {}, "W' must be of dtype float32"),
+        ({"training/9 v": np.zeros(1)}, {}, "are needed, not"),
+        ({"picture": np.zeros((3, 3), "uint8")}, {}, "'picture' must be of dtype uint8 and shape"),
+    ]:
+        save_arrays(output / FILE, arrays | changed_arrays, state | changed_state)
+        check_refusal(run("train_rbm.py", "--resume", output, cwd=folder), message)
+
+
+def test_other_versions_are_told(folder, unfinished):
+    output = unfinished("versions")
+    arrays, state = load_arrays(output / FILE)
+    state["versions"]["numpy"] = "1.26.4"
+    save_arrays(output / FILE, arrays, state)
+    said = resume(output, cwd=folder).stdout
+    assert f"round otherwise: numpy 1.26.4 then, {np.__version__} now\n" in said
+
+
+# --- damaged --------------------------------------------------------------------------------------
+
+
+def damages(data, count, rng):
+    """Bytes changed and ends cut off, each place once; `count` of each kind, or all places."""
+    places = range(len(data))
+    if count is not None and count < len(data):
+        places = sorted(rng.sample(places, count))
+    for place in places:
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << rng.randrange(8)
+        yield bytes(flipped)
+    for place in places:
+        yield data[:place]
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_damaged_checkpoint_is_refused_or_unharmed(folder, unfinished, pytestconfig, size):
+    """All bytes of a small one with --flips all, and 3,000 of one of 784 x 500 weights."""
+    flips = pytestconfig.getoption("--flips")
+    output = unfinished(f"flipped, {size}")
+    arrays, state = load_checkpoint(output)
+    if size == "large":
+        arrays["training/W"] = np.random.RandomState(0).rand(784, 500).astype("float32")
+        save_arrays(output / FILE, arrays, state)
+        flips = "3000" if flips == "all" else str(int(flips) // 10)
+    whole = (output / FILE).read_bytes()
+    count, refused, same = (None if flips == "all" else int(flips)), 0, 0
+    for damaged in damages(whole, count, random.Random(2)):
+        (output / FILE).write_bytes(damaged)
+        try:
+            found_arrays, found_state = load_checkpoint(output)
+        except ValueError as error:
+            assert str(output / FILE) in str(error) and "\n" not in str(error)
+            refused += 1
+        else:
+            assert found_state == state and set(found_arrays) == set(arrays)
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(found_arrays[name], array, strict=True)
+            same += 1
+    assert refused > same
+    print(f"{size} checkpoint of {len(whole)} bytes: {refused} refused, {same} unharmed")
+
+
+def test_the_program_refuses_damaged_checkpoints_in_one_line(folder, unfinished):
+    output = unfinished("damaged")
+    whole = (output / FILE).read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole[:300] + b"\0" + whole[301:]):
+        (output / FILE).write_bytes(damaged)
+        for how in (["--resume", output], ["--output", output]):
+            check_refusal(run("train_rbm.py", *how, cwd=folder), "not a whole file of this program")
+
+
+# --- starved --------------------------------------------------------------------------------------
+
+
+def files_of_at_most(n_bytes):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(folder, options, uninterrupted):
+    """A limit that the checkpoint exceeds, then ones that only other files do."""
+    kind = "CD, shared, float64"
+    output = folder / "full"
+    die("save", 3, options(KINDS[kind]), output, folder)
+    expected = uninterrupted(kind, KINDS[kind])
+    sizes = [len(data) - 1 for name, data in expected.items() if name != FILE]
+    size, stopped = (output / FILE).stat().st_size, set()
+    for limit in sorted([0, 1, size // 2, size - 1, *(n for n in sizes if n > size)]):
+        before = load_checkpoint(output)[1]["n_updates"]
+        result = run(
+            "train_rbm.py", "--resume", output, cwd=folder, preexec_fn=files_of_at_most(limit)
+        )
+        check_line(result, r"cannot be written \(File too large\)")
+        stopped.add(re.search(r"([\w.]+): cannot be written", result.stderr)[1])
+        assert load_checkpoint(output)[1]["n_updates"] >= before
+        assert_whole(output)
+    assert stopped >= {FILE, "training_curve.png"}
+    resume(output, cwd=folder)
+    assert_same(contents(output), expected)
+
+
+def check_line(result, message):
+    assert result.returncode == 2
+    assert re.fullmatch(rf"train_rbm\.py: error: .*{message}.*\n", result.stderr), result.stderr
+
+
+def test_a_folder_that_goes_is_one_line(folder, options):
+    output = folder / "gone"
+    long = options(epochs=100_000, checkpoint_every="10min")
+    with started("train_rbm.py", *long, "--output", output, cwd=folder) as process:
+        wait_for_line(process, "Training epoch 2,")
+        output.rename(folder / "moved away")
+        stdout, stderr = process.communicate()
+    result = subprocess.CompletedProcess([], process.returncode, stdout, stderr)
+    check_line(result, r"gone/.*: cannot be written \(No such file or directory\)")
+
+
+def test_what_cannot_fit_is_refused_with_the_figure(folder, data):
+    for huge in (
+        ["--n-hidden", 10**9],
+        ["--batch-size", 64, "--n-hidden", 10**8],
+        ["--epochs", 10**12],
+        ["--n-samples", 10**9],
+    ):
+        result = run("train_rbm.py", "--dataset", data, *huge, "--output", "huge", cwd=folder)
+        check_refusal(result, r"--n-hidden, --batch-size.* [\d,.]+ GB of memory are needed, and")
+        assert not (folder / "huge").exists()
+
+
+def test_what_a_process_may_take_is_respected(folder, data):
+    """2 GB of address space, most of which Python and its libraries have taken."""
+    result = run(
+        "train_rbm.py", "--dataset", data, "--n-hidden", 10**7, "--output", "huge", cwd=folder,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, 2 * 10**9)),
+    )  # fmt: skip
+    check_refusal(result, r"GB of memory are needed, and [01]\.\d GB are free")
+
+
+# --- diverged -------------------------------------------------------------------------------------
+
+
+def test_divergence_keeps_the_last_good_checkpoint(folder, options):
+    output = folder / "diverged"
+    result = run(
+        "train_rbm.py", *options(), "--learning-rate", 1e38, "--output", output, cwd=folder
+    )
+    check_line(
+        result,
+        r"epoch 0, update \d: .*training has diverged; take a smaller learning rate; "
+        r".*checkpoint\.npz is from before that",
+    )
+    arrays, state = load_checkpoint(output)
+    number = int(re.search(r"update (\d)", result.stderr)[1])
+    assert state["n_updates"] == number - 1
+    parameters = [a for name, a in arrays.items() if re.search(" (W|hbias|vbias)$", name)]
+    assert len(parameters) == 3 and all(np.isfinite(array).all() for array in parameters)
+
+
+# --- repeated -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [[], ["--algorithm", "cd", "--k", 1, "--stream", "shared"]])
+def test_the_same_bits_whether_compiled_now_or_before(tmp_path, kind):
+    """Of the real size, where sums are long enough to depend on their order."""
+    flags = f"base_compiledir={tmp_path / 'compiled'}"
+    left = []
+    for name in ("just compiled", "from the disk"):
+        few = ["--epochs", 1, "--n-samples", 1, "--n-chains", 5, *kind]
+        result = run("train_rbm.py", *few, "--output", tmp_path / name, cwd=tmp_path, flags=flags)
+        assert result.returncode == 0, result.stderr
+        left.append(contents(tmp_path / name))
+    assert_same(*left)
