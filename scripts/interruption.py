@@ -22,7 +22,7 @@ class Interruption:
 
     def __init__(self):
         self.asked = False
-        self.last_words = lambda: "... stopped before anything was saved"
+        self.last_words = lambda: "... stopped before training began"
         self._number = None
         self._postponed = False
 

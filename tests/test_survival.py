@@ -11,19 +11,25 @@ import resource
 import shlex
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from timeit import timeit
 
 import numpy as np
 import pytest
+from peers import rbm_sym_training
 from PIL import Image
 from progress import FILE, load_checkpoint
 from test_scripts import ROOT, check_refusal, run, save_bars, start
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
+from rbm_sym.datasets import read_arrays
 from rbm_sym.files import UNFINISHED
+from rbm_sym.training import run_epoch
 
 EPOCHS, UPDATES_AN_EPOCH, ROWS = 4, 6, 5
 SIZE = ["--n-hidden", 12, "--batch-size", 10, "--n-chains", 5]
@@ -544,6 +550,21 @@ def test_divergence_keeps_the_last_good_checkpoint(folder, options):
     assert state["n_updates"] == number - 1
     parameters = [a for name, a in arrays.items() if re.search(" (W|hbias|vbias)$", name)]
     assert len(parameters) == 3 and all(np.isfinite(array).all() for array in parameters)
+
+
+@pytest.mark.slow
+def test_the_watch_costs_less_than_a_hundredth(capsys):
+    """The minibatch loop with all its looks, around an update that takes no time."""
+    update, rbm, _ = rbm_sym_training(read_arrays("digits")[0][0], 500, 20, k=15)
+    of_updates, of_loops = [], []
+    for _ in range(20):
+        of_updates.append(timeit(lambda: update(0), number=10) / 10)
+        loop = partial(run_epoch, lambda index: 1.0, 1000, watched=rbm.params)
+        of_loops.append(timeit(loop, number=1) / 1000)
+    share = statistics.median(of_loops) / statistics.median(of_updates)
+    with capsys.disabled():
+        print(f"\nthe watch takes {100 * share:.2f} % of an update's time")
+    assert share < 0.01
 
 
 # --- repeated -------------------------------------------------------------------------------------
