@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from rbm_sym.files import read_npz, read_to_end, whole_file
+from rbm_sym.files import MOST_BYTES, read_npz, read_to_end, whole_file
 
 SETTINGS = "settings"
 CHECKSUM = "sha256"
@@ -26,7 +26,15 @@ def save_arrays(path, arrays, settings):
     ------
     OSError
         if the file cannot be written
+    ValueError
+        if the arrays are larger than a file that is read
     """
+    n_bytes = sum(array.nbytes for array in arrays.values())
+    if n_bytes > MOST_BYTES - 2**20:  # of which headers and settings take a little
+        raise ValueError(
+            f"arrays: at most {MOST_BYTES / 1e9:.1f} GB can be saved, not {n_bytes / 1e9:.1f} GB; "
+            "make the model smaller"
+        )
     arrays = arrays | {SETTINGS: np.array(json.dumps(settings))}
     arrays |= {CHECKSUM: np.array(_checksum(arrays))}
     # An open file: given a name, savez would add a suffix where it misses one.
@@ -70,7 +78,7 @@ def load_arrays(path, names=None):
         settings = json.loads(str(held.pop(SETTINGS)))
         if not isinstance(settings, dict):
             raise ValueError("its settings are no dictionary")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a whole file of this program: {error}") from error
     arrays = held if names is None else {name: held[name] for name in names}
     for name, array in arrays.items():
@@ -120,11 +128,15 @@ def set_values(variables, arrays):
     if list(current) != list(arrays):
         raise ValueError(f"arrays: {[*current]} are needed, not {[*arrays]}")
     for name, value in current.items():
-        found = arrays[name]
-        if (found.dtype, found.shape) != (value.dtype, value.shape):
-            raise ValueError(
-                f"arrays: {name!r} must be of dtype {value.dtype} and shape {value.shape}, not "
-                f"{found.dtype} and {found.shape}"
-            )
+        check_like(name, arrays[name], value)
     for variable, array in zip(variables, arrays.values(), strict=True):
         variable.set_value(array)
+
+
+def check_like(name, found, expected):
+    """Raise ValueError unless the array `found` is of the dtype and shape of `expected`."""
+    if (found.dtype, found.shape) != (expected.dtype, expected.shape):
+        raise ValueError(
+            f"{name!r} must be of dtype {expected.dtype} and shape {expected.shape}, not "
+            f"{found.dtype} and {found.shape}: saved by another program or with other settings"
+        )

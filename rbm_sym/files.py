@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rbm_sym.memory import check_memory, free_memory
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -88,11 +90,16 @@ def only_writer(folder):
     ------
     BlockingIOError
         if another process holds it
+    OSError
+        if there is no such folder
     """
     if fcntl is None:
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise type(error)(f"{folder}: cannot be opened ({error.strerror})") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,8 +121,13 @@ def read_to_end(stream, source, most=MOST_BYTES, report=lambda done: None):
     Raises
     ------
     ValueError
-        if there are more than `most`; the error names `source`
+        if there are more than `most`, or than a third of the memory that is free; the error names
+        `source`
     """
+    free = free_memory()
+    if free is not None:
+        # Two thirds are for what is made of them.
+        most = min(most, free // 3)
     data = io.BytesIO()
     # Some decompressors unpack a whole chunk at once: a small one cannot become too large.
     while chunk := stream.read(2**16):
@@ -146,8 +158,10 @@ def read_npz(data, names=None, most=MOST_BYTES):
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > most:
+            claimed = sum(member.file_size for member in archive.infolist())
+            if claimed > most:
                 raise ValueError(f"more than {most:,} bytes")
+            check_memory(3 * claimed, "too large")
             held = [name.removesuffix(".npy") for name in archive.namelist()]
             if len(set(held)) < len(held):
                 raise ValueError("a name stands twice")

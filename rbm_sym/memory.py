@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-CONTROL_GROUP = Path("/sys/fs/cgroup")
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 def check_memory(n_bytes, what):
@@ -48,14 +48,27 @@ def _available():
 
 
 def _left_of_control_group():
+    """Of version 2 of control groups: the process's own group, or the root that a container sees.
+
+    Of version 1: the root.
+    """
     try:
-        most = int((CONTROL_GROUP / "memory.max").read_text())
-        used = int((CONTROL_GROUP / "memory.current").read_text())
-        counted = dict(map(str.split, (CONTROL_GROUP / "memory.stat").read_text().splitlines()))
-    except (OSError, ValueError):  # no such group, or the limit is the word "max"
-        return None
-    # Pages of files are given back when memory is short.
-    return max(0, most - used + int(counted["file"]))
+        own = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
+    except OSError:
+        own = ""
+    for folder, most, used, of_files in [
+        (CONTROL_GROUPS / own, "memory.max", "memory.current", "file"),
+        (CONTROL_GROUPS, "memory.max", "memory.current", "file"),
+        (CONTROL_GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "cache"),
+    ]:
+        try:
+            left = int((folder / most).read_text()) - int((folder / used).read_text())
+            counted = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
+        except (OSError, ValueError):  # no such group, or its limit is the word "max"
+            continue
+        # Pages of files are given back when memory is short, but for those that are memory alone.
+        return max(0, left + int(counted.get(of_files, 0)) - int(counted.get("shmem", 0)))
+    return None
 
 
 def _left_of_address_space():

@@ -13,16 +13,18 @@ except ImportError:
 
 
 def whole_number(least, below=None):
-    """An argparse type: an integer of at least `least` and, if given, below `below`."""
+    """An argparse type: an integer of at least `least` and below `below`, or what int64 holds."""
 
     def parse(text):
         limits = f"of at least {least}" + (f" and below {below}" if below else "")
         try:
             number = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"an integer {limits} is needed, not {text}") from None
-        if number < least or (below is not None and number >= below):
-            raise argparse.ArgumentTypeError(f"an integer {limits} is needed, not {text}")
+            raise argparse.ArgumentTypeError(
+                f"an integer {limits} is needed, not {text:.50}"
+            ) from None
+        if not least <= number < (below or 2**63):
+            raise argparse.ArgumentTypeError(f"an integer {limits} is needed, not {text:.50}")
         return number
 
     return parse

@@ -1,11 +1,14 @@
-"""Ctrl-C and a request to end (SIGTERM), for a program that wants to save its work first."""
+"""Ctrl-C and other requests to end, for a program that wants to save its work first."""
 
 import contextlib
 import os
 import signal
 import sys
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+# A terminal is closed or a connection lost; whoever began the program with nohup wants to go on.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    SIGNALS.append(signal.SIGHUP)
 
 
 class Interruption:
@@ -47,14 +50,23 @@ class Interruption:
             if self.asked and sys.exception() is None:
                 self.end()
 
+    def say(self, *words):
+        """Print a line; if nobody reads any more, take that for a request to end."""
+        try:
+            print(*words, flush=True)
+        except OSError:
+            if not self.asked:
+                os.kill(os.getpid(), signal.SIGTERM)
+
     def end(self):
         """Say the last words, and end with the status that shells give to such a signal."""
-        # A signal may have come in the middle of another print, or the pipe be closed.
-        with contextlib.suppress(RuntimeError, OSError):
+        try:
             # On a screen, the signal's ^C or a progress bar stands in the line.
             print("\n" * sys.stdout.isatty() + self.last_words(), flush=True)
-        # Not sys.exit: it may have come anywhere, as in a callback that ignores errors.
-        os._exit(128 + self._number)
+        finally:
+            # Whatever happens to the words. And not by sys.exit: the signal may have come anywhere,
+            # as in a callback that ignores errors.
+            os._exit(128 + self._number)
 
     def _receive(self, number, frame):
         for each in SIGNALS:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 import numpy as np
 
 import rbm_sym
-from rbm_sym.checkpoint import load_arrays, save_arrays, set_values, values_of
+from rbm_sym.checkpoint import check_like, load_arrays, save_arrays, set_values, values_of
 
 FILE = "checkpoint.npz"
 FORMAT = 1
@@ -20,11 +20,10 @@ PACKAGES = ("pytensor", "numba", "numpy")
 class Progress:
     """What a run has done, in memory and in its folder's checkpoint.
 
-    Beside the fields below, a checkpoint holds the values of all shared variables that the run
-    changes (the keys of its update dictionaries): parameters, chains, counts, random streams.
-
     Attributes
     ----------
+    stages : {"training": shared variables, "sampling": shared variables}, all that the two change
+        (the keys of their update dictionaries): parameters, chains, counts, random streams
     settings : dict, the run's options
     data : str, the `fingerprint` of its data
     n_updates : int, updates made
@@ -35,21 +34,29 @@ class Progress:
     finished : bool
     """
 
-    def __init__(self, folder, settings, data, n_updates, picture, checkpoint_every):
-        """`n_updates` are planned in all; `checkpoint_every` is of `checkpoint_times`."""
+    def __init__(self, folder, settings, data, stages, n_updates, picture, checkpoint_every):
+        """Nothing done yet.
+
+        Parameters
+        ----------
+        stages : as above
+        n_updates : int, planned in all
+        picture : without any rows
+        checkpoint_every : (minutes, epochs), of `checkpoint_times`
+        """
         self.path = folder / FILE
-        self.settings, self.data = settings, data
+        self.settings, self.data, self.stages = settings, data, stages
         # Written to, so that the memory is taken now and not little by little.
         self.n_updates, self.costs, self.seconds = 0, np.full(n_updates, np.nan), 0.0
         self.n_rows, self.picture = 0, picture
         self.finished = False
-        self._stages = {}
-        self._restored = {}
         self._minutes, self._epochs = checkpoint_every
         self._saved_at, self._epochs_since = time.monotonic(), 0
 
     def restore(self, arrays, state):
-        """Take over what `load_checkpoint` has found; more updates may be planned than then.
+        """Take over what `load_checkpoint` has found, the values of the shared variables too.
+
+        Now more updates may be planned than then.
 
         Raises
         ------
@@ -61,39 +68,22 @@ class Progress:
                 f"--dataset: {self.settings['dataset']} is not the data of this run any more; "
                 "resume with the data that it began with, or start another run"
             )
-        set_array("picture", self.picture, arrays["picture"])
-        set_array("costs", self.costs[: state["n_updates"]], arrays["costs"])
-        self.n_updates, self.seconds = state["n_updates"], state["seconds"]
-        self.n_rows, self.finished = state["n_rows"], state["finished"]
-        if state["n_updates_in_all"] != len(self.costs):
-            # The samples will be drawn anew, from another model.
-            self.picture[:] = 0
-            self.n_rows, self.finished = 0, False
-            arrays = {name: a for name, a in arrays.items() if not name.startswith("sampling/")}
-        self._restored = arrays
-
-    def follow(self, stage, variables):
-        """Keep these shared variables too; if they were restored, they get their values back.
-
-        Parameters
-        ----------
-        stage : str, the variables' common name in the checkpoint
-        variables : iterable of shared variables
-
-        Raises
-        ------
-        ValueError
-            if the restored values are those of other variables
-        """
-        self._stages[stage] = list(variables)
-        begin = f"{stage}/"
-        values = {
-            name.removeprefix(begin): array
-            for name, array in self._restored.items()
-            if name.startswith(begin)
-        }
-        if values:
-            set_values(self._stages[stage], values)
+        n_updates, n_rows = state["n_updates"], state["n_rows"]
+        if not 0 <= n_updates <= len(self.costs) or not 0 <= n_rows <= self.settings["n_samples"]:
+            raise ValueError(
+                f"{self.path}: {n_updates} updates and {n_rows} rows of samples are not of a run "
+                f"with {len(self.costs)} and {self.settings['n_samples']}"
+            )
+        check_like("costs", arrays["costs"], self.costs[:n_updates])
+        check_like("picture", arrays["picture"], self.picture)
+        set_values(self.stages["training"], arrays_of("training", arrays))
+        self.n_updates, self.seconds = n_updates, state["seconds"]
+        self.costs[:n_updates] = arrays["costs"]
+        # With more updates to come, samples are drawn anew, from another model.
+        if state["n_updates_in_all"] == len(self.costs):
+            set_values(self.stages["sampling"], arrays_of("sampling", arrays))
+            self.n_rows, self.finished = n_rows, state["finished"]
+            self.picture[:] = arrays["picture"]
 
     def count_update(self, seconds):
         self.n_updates += 1
@@ -112,7 +102,7 @@ class Progress:
         """Write the checkpoint; the one before stays until this one is whole on the disk."""
         arrays = {
             f"{stage}/{name}": array
-            for stage, variables in self._stages.items()
+            for stage, variables in self.stages.items()
             for name, array in values_of(variables).items()
         }
         arrays |= {"costs": self.costs[: self.n_updates], "picture": self.picture}
@@ -129,6 +119,12 @@ class Progress:
         }
         save_arrays(self.path, arrays, state)
         self._saved_at, self._epochs_since = time.monotonic(), 0
+
+
+def arrays_of(stage, arrays):
+    """Of a checkpoint's arrays, the values of one stage's shared variables."""
+    begin = f"{stage}/"
+    return {n.removeprefix(begin): array for n, array in arrays.items() if n.startswith(begin)}
 
 
 def load_checkpoint(folder):
@@ -157,21 +153,13 @@ def load_checkpoint(folder):
     }  # fmt: skip
     for name, kind in expected.items():
         if not isinstance(state.get(name), kind):
-            raise ValueError(f"{folder / FILE}: {name!r} is {state.get(name)!r}, not a {kind}")
+            raise ValueError(
+                f"{folder / FILE}: {name!r} is {state.get(name)!r}, no {kind.__name__}"
+            )
     for name in ("costs", "picture"):
         if name not in arrays:
             raise ValueError(f"{folder / FILE}: {name!r} is missing")
     return arrays, state
-
-
-def set_array(name, array, values):
-    """Put the values of a checkpoint into an array, if they are of its dtype and shape."""
-    if (values.dtype, values.shape) != (array.dtype, array.shape):
-        raise ValueError(
-            f"{FILE}: {name!r} must be of dtype {array.dtype} and shape {array.shape}, not "
-            f"{values.dtype} and {values.shape}"
-        )
-    array[:] = values
 
 
 def versions():

@@ -55,6 +55,9 @@ PROGRAM = "train_rbm.py"
 # Gibbs steps from a row of samples to the next.
 STEPS = 1000
 
+# Options that decide no file of a run; that the data are the same is seen by their fingerprint.
+MAY_CHANGE = ("dataset", "n_runs", "n_temperatures")
+
 # What differs from the tutorial's defaults.
 RECIPES = {
     "tutorial": {},
@@ -63,80 +66,86 @@ RECIPES = {
 
 
 def main():
-    with Interruption() as interruption:
-        with one_line_errors(PROGRAM, ValueError, TypeError):
-            args, held = parse_arguments()
-            if held and is_finished(args, held):
-                print(f"... {args.output}: this run is finished; with more --epochs it goes on")
-                return
-            if not held:
-                refuse_unfinished(args.output)
-            run = Run(args, held, interruption)
-            if held:
-                tell_what_is_resumed(run.progress, held)
-            folder = make_folder(args.output)
-        with only_writer(folder):
-            remove_unfinished(folder)
-            run.go_on()
-
-
-def parse_arguments():
-    """The options, and the checkpoint of the run that is resumed, or None.
-
-    The defaults are those of the recipe that is chosen, or the settings of the run.
-    """
+    if sys.stdout is not None:
+        # A folder's name need not be one that can be printed.
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argument_parser()
-    args = parser.parse_args()
-    if args.resume is not None:
-        return resumed_arguments(parser, args)
-    parser.set_defaults(**RECIPES[args.recipe])
-    return parser.parse_args(), None
+    given = parser.parse_args()
+    with Interruption() as interruption:
+        if given.resume is None:
+            make_folder(given.output)
+        # Before the checkpoint is read: another run may be about to write it.
+        with only_writer(given.resume or given.output):
+            with one_line_errors(PROGRAM, ValueError, TypeError):
+                run = begin(parser, given) if given.resume is None else resume(parser, given)
+                if run.progress.finished:
+                    print("... this run is finished; with more --epochs it goes on")
+                    return
+                # Before compilation, so that it can be resumed from its first moment on.
+                run.progress.save()
+            run.go_on(interruption)
 
 
-def resumed_arguments(parser, given):
-    """As `parse_arguments`; every option must be as it was, but those that change no result."""
-    held = load_checkpoint(given.resume)
-    settings = held[1]["settings"]
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-    before = parser.parse_args(options)
-    args = parser.parse_args([*options, *sys.argv[1:]])
-    for name in settings:
-        was, now = getattr(before, name), getattr(args, name)
-        if name == "dataset" or now == was:
-            continue
-        option = f"--{name.replace('_', '-')}"
-        if name == "epochs" and args.recipe == "likelihood":
-            raise ValueError(
-                f"{option}: at the end of the {was} epochs of this run, the learning rate is zero; "
-                f"for {now}, start another run"
-            )
-        if name != "epochs" or now < was:
-            raise ValueError(
-                f"{option}: the run in {given.resume} has {was}, not {now}; resume it with its own "
-                "settings (more epochs are allowed), or start another run"
-            )
-    if given.output not in (given.resume, parser.get_default("output")):
-        raise ValueError(f"--output: a run is resumed in its own folder, not in {given.output}")
-    args.output = given.resume
-    return args, held
-
-
-def is_finished(args, held):
-    """Whether nothing is left to do."""
-    _, state = held
-    return state["finished"] and state["settings"].get("epochs") == args.epochs
+def begin(parser, given):
+    """A new run."""
+    if (given.output / FILE).exists():
+        refuse_unfinished(given.output)
+    parser.set_defaults(**RECIPES[given.recipe])
+    return Run(parser.parse_args())
 
 
 def refuse_unfinished(folder):
     """Raise ValueError if the folder holds a run that a new one would overwrite in its midst."""
-    if not (folder / FILE).exists():
-        return
-    _, state = load_checkpoint(folder)
+    mend = f"go on with it (--resume), delete its {FILE}, or take another --output"
+    try:
+        _, state = load_checkpoint(folder)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{error}; {mend}") from None
     if not state["finished"]:
         raise ValueError(
             f"{folder}: there is an unfinished run in this folder, of {state['n_updates']} updates "
-            f"so far; go on with it (--resume), delete its {FILE}, or take another --output"
+            f"so far; {mend}"
         )
+
+
+def resume(parser, given):
+    """The run in the folder `given.resume`, as far as its checkpoint knows."""
+    arrays, state = load_checkpoint(given.resume)
+    run = Run(resumed_arguments(parser, given, state["settings"]))
+    run.progress.restore(arrays, state)
+    print(f"... resuming after update {run.progress.n_updates}")
+    if changes := changed_versions(state["versions"]):
+        print(f"... other versions may round otherwise: {changes}")
+    return run
+
+
+def resumed_arguments(parser, given, settings):
+    """The options of the run with these settings; those given must not change its results."""
+    if set(settings) != set(settings_of(given)):
+        raise ValueError(f"{given.resume / FILE}: its settings are not those of this program")
+    parser.set_defaults(output=None)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    before = parser.parse_args(options)
+    args = parser.parse_args([*options, *sys.argv[1:]])
+    for name in settings:
+        if name in MAY_CHANGE:
+            continue
+        was, now = getattr(before, name), getattr(args, name)
+        option = f"--{name.replace('_', '-')}"
+        if name == "epochs" and now != was and args.recipe == "likelihood":
+            raise ValueError(
+                f"{option}: at the end of the {was} epochs of this run, the learning rate is zero; "
+                f"for {now}, start another run"
+            )
+        if now != was and not (name == "epochs" and now > was):
+            raise ValueError(
+                f"{option}: the run in {given.resume} has {was}, not {now}; resume it with its own "
+                "settings (more epochs are allowed), or start another run"
+            )
+    if args.output is not None and args.output.resolve() != given.resume.resolve():
+        raise ValueError(f"--output: a run is resumed in its own folder, not in {args.output}")
+    args.output = given.resume
+    return args
 
 
 def argument_parser():
@@ -185,17 +194,20 @@ def tell_what_is_resumed(progress, held):
 class Run:
     """A training run: the model, its graphs, and what has been done."""
 
-    def __init__(self, args, held, interruption):
-        """Everything up to compilation; `held` is the checkpoint to go on from, or None.
+    def __init__(self, args):
+        """Everything up to compilation, of a run that has not begun.
 
         Raises
         ------
         ValueError, TypeError, OSError
-            if the options, the data and the checkpoint do not fit each other
+            if the options and the data do not fit each other or the memory
         """
-        self.args, self.interruption = args, interruption
+        self.args = args
         pytensor.config.floatX = args.floatX
         check_learning_rate("--learning-rate", args.learning_rate)
+        if args.dataset not in ("", "digits", "mnist") and Path(args.dataset).exists():
+            # A run may be resumed from anywhere.
+            args.dataset = str(Path(args.dataset).absolute())
         self.datasets = rbm_sym.load_data(args.dataset)
         (train_x, _), (valid_x, _), (test_x, _) = self.datasets
         data = fingerprint(x.get_value(borrow=True) for x in (train_x, valid_x, test_x))
@@ -206,7 +218,7 @@ class Run:
         n_updates = args.epochs * self.n_batches
         check_memory(
             memory_needed(args, n_visible, n_updates),
-            "--n-hidden, --batch-size, --epochs, --n-samples: take smaller numbers",
+            "--n-hidden, --batch-size, --epochs, --n-samples, --n-runs: take smaller numbers",
         )
 
         self.rbm, rng = make_rbm(args, n_visible)
@@ -220,27 +232,25 @@ class Run:
             self.training = training_graph(args, self.rbm, chain, train_x)
         self.steps = shared_setting("steps", STEPS, "int64")
         self.sampling = sampling_graph(self.rbm, start, self.steps)
-
+        self.curve = TrainingCurve(args.output / "training_curve.csv")
         self.progress = Progress(
             args.output,
             settings_of(args),
             data,
+            stages={"training": self.training["updates"], "sampling": self.sampling["updates"]},
             n_updates=n_updates,
             picture=empty_picture(args.n_samples, *start.shape),
             checkpoint_every=args.checkpoint_every,
         )
-        if held:
-            self.progress.restore(*held)
-        self.progress.follow("training", self.training["updates"])
-        self.progress.follow("sampling", self.sampling["updates"])
 
-    def go_on(self):
+    def go_on(self, interruption):
         """Do all that is left to do."""
-        # Before compilation, so that the run can be resumed from its first moment on.
-        self.progress.save()
-        self.interruption.last_words = self.how_to_go_on
+        self.interruption = interruption
+        interruption.last_words = self.how_to_go_on
+        remove_unfinished(self.args.output)
         self.train()
-        self.save_model()
+        with interruption.postponed():
+            self.save_model()
         self.sample()
         if self.args.recipe == "likelihood":
             args = self.args
@@ -260,7 +270,7 @@ class Run:
         """Train for all epochs that are left."""
         args, progress = self.args, self.progress
         first_epoch = progress.n_updates // self.n_batches
-        self.curve = TrainingCurve(args.output / "training_curve.csv", self.costs[:first_epoch])
+        self.curve.write(self.costs[:first_epoch])
         if first_epoch < args.epochs:
             print("... compiling: PyTensor makes machine code of the graph and keeps it on disk;")
             print("    the first time, that can take a minute or more", flush=True)
@@ -271,7 +281,8 @@ class Run:
             with self.interruption.postponed():
                 for epoch in range(first_epoch, args.epochs):
                     self.train_epoch(epoch, update)
-                    print(f"Training epoch {epoch}, cost is ", self.costs[epoch].mean(), flush=True)
+                    cost = self.costs[epoch].mean()
+                    self.interruption.say(f"Training epoch {epoch}, cost is ", cost)
                     save_filters(self.rbm, args.output / f"filters_at_epoch_{epoch}.png")
                     progress.count_epoch()
                     self.pause()
@@ -292,8 +303,14 @@ class Run:
             if training has diverged; the last checkpoint stays
         """
         first = self.progress.n_updates % self.n_batches
+        number, before = 0, time.perf_counter()
+
+        def numbered_update(index):
+            nonlocal number
+            number = epoch * self.n_batches + index + 1
+            return update(index)
+
         with progress_bar(f"epoch {epoch}", self.n_batches, first=first) as show:
-            before = time.perf_counter()
 
             def after_update(cost):
                 nonlocal before
@@ -308,13 +325,13 @@ class Run:
 
             try:
                 run_epoch(
-                    update, self.n_batches, after_update, watched=self.rbm.params,
+                    numbered_update, self.n_batches, after_update, watched=self.rbm.params,
                     costs=self.costs[epoch], first=first,
                 )  # fmt: skip
             except FloatingPointError as error:
                 raise FloatingPointError(
-                    f"epoch {epoch}, update {self.progress.n_updates + 1}: {error}; "
-                    f"{self.progress.path} is from before that"
+                    f"epoch {epoch}, update {number}: {error}; {self.progress.path} is from before "
+                    "that"
                 ) from None
 
     def pause(self):
@@ -333,8 +350,8 @@ class Run:
             if training has diverged; the last checkpoint stays
         """
         check_finite(self.rbm.params)
-        self.curve.extend(self.costs[: self.progress.n_updates // self.n_batches])
         self.progress.save()
+        self.curve.write(self.costs[: self.progress.n_updates // self.n_batches])
 
     def save_model(self):
         """Write the parameters that are kept, and draw the training curve."""
@@ -360,19 +377,20 @@ class Run:
                     plot_sample(sample, progress.picture, row)
                     progress.n_rows += 1
                     self.pause()
+                self.save()
         rbm_sym.save_picture(progress.picture, args.output / "samples.png")
 
 
 def memory_needed(args, n_visible, n_updates):
     """An estimate, in bytes, of what a run takes beside the data."""
     weights = n_visible * args.n_hidden
-    units = args.batch_size * (n_visible + args.n_hidden)
+    units = max(args.batch_size, args.n_runs) * (n_visible + args.n_hidden)
     # Counted in runs: W itself, its gradient's two halves, W laid out for products, ...
     copies = 11 if args.recipe == "likelihood" else 6
     model = (copies * weights + 6 * units) * np.dtype(args.floatX).itemsize
     picture = args.n_samples * args.n_chains * n_visible
     # The costs and the picture, and a copy of both when they are saved.
-    return model + 2 * (8 * n_updates + picture)
+    return model + 2 * (8 * n_updates + picture) + 100 * args.n_temperatures
 
 
 def make_rbm(args, n_visible):
@@ -443,27 +461,25 @@ def shared_setting(name, value, dtype):
 class TrainingCurve:
     """training_curve.csv, which is whole at any time and grows by whole epochs."""
 
-    def __init__(self, path, costs):
-        """Begin the file anew, with the costs (epochs, updates an epoch) that are known."""
-        self.path, self.n_epochs = path, 0
-        with whole_file(path) as unfinished, open(unfinished, "w", newline="") as file:
-            csv.writer(file).writerow(["update", "epoch", "cost"])
-            self._append(file, costs)
+    def __init__(self, path):
+        self.path, self.n_epochs = path, None
 
-    def extend(self, costs):
-        """Add those of the costs (epochs, updates an epoch) that are not there yet."""
+    def write(self, costs):
+        """Write the costs (epochs, updates an epoch); what this object has written is copied."""
         if self.n_epochs == len(costs):
             return
+        goes_on = self.n_epochs is not None and self.path.exists()
         with whole_file(self.path) as unfinished:
-            shutil.copyfile(self.path, unfinished)
+            if goes_on:
+                shutil.copyfile(self.path, unfinished)
             with open(unfinished, "a", newline="") as file:
-                self._append(file, costs)
-
-    def _append(self, file, costs):
-        for epoch in range(self.n_epochs, len(costs)):
-            first = epoch * costs.shape[1] + 1
-            rows = ((first + i, epoch, float(cost)) for i, cost in enumerate(costs[epoch]))
-            csv.writer(file).writerows(rows)
+                rows = csv.writer(file)
+                if not goes_on:
+                    rows.writerow(["update", "epoch", "cost"])
+                for epoch in range(self.n_epochs if goes_on else 0, len(costs)):
+                    first = epoch * costs.shape[1] + 1
+                    of_epoch = enumerate(costs[epoch], start=first)
+                    rows.writerows((update, epoch, float(cost)) for update, cost in of_epoch)
         self.n_epochs = len(costs)
 
 

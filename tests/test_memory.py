@@ -37,8 +37,8 @@ def test_the_limit_of_a_process_counts():
 def test_a_containers_limit_counts(tmp_path, monkeypatch):
     (tmp_path / "memory.max").write_text("3000000\n")
     (tmp_path / "memory.current").write_text("2500000\n")
-    (tmp_path / "memory.stat").write_text("anon 1500000\nfile 1000000\n")
-    monkeypatch.setattr(memory, "CONTROL_GROUP", tmp_path)
-    assert free_memory() == 1500000
+    (tmp_path / "memory.stat").write_text("anon 1500000\nfile 1000000\nshmem 200000\n")
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
+    assert free_memory() == 1300000
     (tmp_path / "memory.max").write_text("max\n")
     assert free_memory() > 3000000

@@ -8,8 +8,8 @@ import rbm_sym
 PACKAGE = Path(rbm_sym.__file__).parent
 MODULES = [
     "rounding",
-    "files",
     "memory",
+    "files",
     "datasets",
     "images",
     "arguments",

@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections import Counter
 from functools import partial
+from itertools import product
 from pathlib import Path
 from timeit import timeit
 
@@ -269,8 +270,10 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", STOPS)
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [*product([signal.SIGINT, signal.SIGTERM], STOPS), (signal.SIGHUP, "training")],
+)
 def test_a_stopped_run_says_how_to_go_on(folder, options, uninterrupted, number, moment):
     line, n_updates = STOPS[moment]
     long = dict(epochs=150, rows=60, checkpoint_every="10min")
@@ -285,6 +288,25 @@ def test_a_stopped_run_says_how_to_go_on(folder, options, uninterrupted, number,
     assert command[1:] == ["--resume", str(output)]
     assert_whole(output)
     assert not [path for path in output.iterdir() if path.name.startswith(UNFINISHED)]
+    resume(output, cwd=folder)
+    assert_same(contents(output), uninterrupted("PCD, MRG, float32", **long))
+
+
+@pytest.mark.parametrize("what", ["its reader", "its training curve"])
+def test_a_run_that_loses_something_is_saved(folder, options, uninterrupted, what):
+    """As in `train_rbm.py | head`, or when somebody tidies up."""
+    long = dict(epochs=150, rows=60, checkpoint_every="10min")
+    output = folder / f"lost {what}"
+    with started("train_rbm.py", *options(**long), "--output", output, cwd=folder) as process:
+        wait_for_line(process, "Training epoch 2,")
+        if what == "its reader":
+            process.stdout.close()
+        else:
+            (output / "training_curve.csv").unlink()
+            process.send_signal(signal.SIGTERM)
+        process.wait()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert load_checkpoint(output)[1]["n_updates"] > 2 * UPDATES_AN_EPOCH
     resume(output, cwd=folder)
     assert_same(contents(output), uninterrupted("PCD, MRG, float32", **long))
 
@@ -325,8 +347,10 @@ def test_a_finished_run_is_left_alone_and_more_epochs_go_on(folder, options, uni
     finished = [*options(epochs=2), "--output", output]
     assert run("train_rbm.py", *finished, cwd=folder).returncode == 0
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.iterdir()}
-    result = resume(output, cwd=folder)
+    result = resume(output, "--output", Path("more epochs/"), cwd=folder)
     assert "finished" in result.stdout
+    other = run("train_rbm.py", "--resume", output, "--dataset", "digits", cwd=folder)
+    check_refusal(other, "--dataset: digits is not the data")
     assert before == {
         path: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.iterdir()
     }
@@ -345,14 +369,15 @@ def test_other_settings_and_data_are_refused(folder, unfinished, options):
         (["--floatX", "float64"], "--floatX: .* has float32, not float64"),
         (["--epochs", 3], "--epochs: .* has 4, not 3"),
         (["--recipe", "likelihood"], "--recipe: .* has tutorial, not likelihood"),
-        (["--dataset", "other bars.npz"], "--dataset: other bars.npz is not the data of this run"),
+        (["--dataset", "other bars.npz"], "--dataset: .*other bars.npz is not the data of this"),
         (["--dataset", "digits"], "--dataset: digits is not the data"),
         (["--output", "elsewhere"], "--output: .*in its own folder, not in elsewhere"),
         (["--checkpoint-every", "often"], "--checkpoint-every: minutes, epochs or both"),
     ]:
         check_refusal(run("train_rbm.py", "--resume", output, *more, cwd=folder), message)
     check_refusal(run("train_rbm.py", *options(), "--output", output, cwd=folder), "unfinished run")
-    check_refusal(run("train_rbm.py", "--resume", "nowhere", cwd=folder), "nowhere/ch.* be read")
+    for nowhere, message in [("nowhere", "nowhere: cannot be opened"), (".", f"{FILE}: cannot be")]:
+        check_refusal(run("train_rbm.py", "--resume", nowhere, cwd=folder), message)
     assert_same(contents(output), before)
 
 
@@ -392,15 +417,24 @@ def test_checkpoints_of_other_formats_and_with_other_contents_are_refused(folder
         ({}, {"format": None}, "format None"),
         ({}, {"n_updates": "ten"}, "'n_updates' is 'ten'"),
         ({}, {"n_updates": 11}, r"'costs' must be .*\(11,\), not .*\(10,\)"),
-        ({}, {"n_updates": 2000}, "'costs' must be"),
-        ({}, {"n_updates": -1}, "'costs' must be"),
-        ({}, {"settings": {"n_hidden": "many"}}, "--n-hidden: .*many"),
+        ({}, {"n_updates": 25}, "25 updates and 0 rows of samples are not of a run with 24 and 5"),
+        ({}, {"n_updates": -1}, "-1 updates"),
+        ({}, {"n_rows": -1}, "-1 rows"),
+        ({}, {"n_rows": 6}, "6 rows"),
+        ({}, {"settings": {"n_hidden": 12}}, "its settings are not those of this program"),
+        ({}, {"settings": state["settings"] | {"epoch": 5}}, "its settings are not those"),
+        ({}, {"settings": state["settings"] | {"n_hidden": "many"}}, "--n-hidden: .*many"),
+        ({}, {"settings": state["settings"] | {"k": 10**30}}, "--k: .*not 10{30}"),
         ({}, {"settings": state["settings"] | {"n_hidden": 13}}, r"must be .*\(10, 13\), not .*"),
         ({W: arrays[W].astype("float64")}, {}, "W' must be of dtype float32"),
         ({"training/9 v": np.zeros(1)}, {}, "are needed, not"),
         ({"picture": np.zeros((3, 3), "uint8")}, {}, "'picture' must be of dtype uint8 and shape"),
     ]:
         save_arrays(output / FILE, arrays | changed_arrays, state | changed_state)
+        check_refusal(run("train_rbm.py", "--resume", output, cwd=folder), message)
+    for begin, message in [("training/", "are needed"), ("sampling/", "are needed"), ("costs", "")]:
+        fewer = {name: array for name, array in arrays.items() if not name.startswith(begin)}
+        save_arrays(output / FILE, fewer, state)
         check_refusal(run("train_rbm.py", "--resume", output, cwd=folder), message)
 
 
@@ -521,7 +555,7 @@ def test_what_cannot_fit_is_refused_with_the_figure(folder, data):
     ):
         result = run("train_rbm.py", "--dataset", data, *huge, "--output", "huge", cwd=folder)
         check_refusal(result, r"--n-hidden, --batch-size.* [\d,.]+ GB of memory are needed, and")
-        assert not (folder / "huge").exists()
+        assert not list((folder / "huge").iterdir())
 
 
 def test_what_a_process_may_take_is_respected(folder, data):
