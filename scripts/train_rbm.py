@@ -185,12 +185,6 @@ def argument_parser():
     return parser
 
 
-def tell_what_is_resumed(progress, held):
-    print(f"... resuming after update {progress.n_updates}")
-    if changes := changed_versions(held[1]["versions"]):
-        print(f"... other versions may round otherwise: {changes}")
-
-
 class Run:
     """A training run: the model, its graphs, and what has been done."""
 

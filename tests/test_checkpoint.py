@@ -1,11 +1,11 @@
 """Named arrays in a file: whole, or not at all."""
 
-import multiprocessing
 import resource
 
 import numpy as np
 import pytensor
 import pytest
+from test_files import in_a_process
 
 from rbm_sym.checkpoint import load_arrays, save_arrays, set_values, values_of
 
@@ -48,11 +48,7 @@ def test_a_write_that_fails_after_any_number_of_bytes_leaves_what_stood_there(tm
     path = tmp_path / "model.npz"
     save_arrays(path, {"W": np.zeros(1000)}, {"k": 15})
     before, limits = path.read_bytes(), range(0, path.stat().st_size, 16)
-    context = multiprocessing.get_context("fork")
-    process = context.Process(target=save_with_limits, args=(path, limits))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
+    assert in_a_process(save_with_limits, path, limits) == 0
     assert path.read_bytes() == before and not load_arrays(path)[0]["W"].any()
 
 
