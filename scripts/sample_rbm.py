@@ -131,12 +131,22 @@ def draw_samples(rbm, start, n_samples, steps):
     -------
     uint8 picture: a row of pictures for each sample, a column for each chain
     """
-    print("... compiling the chain, which can take half a minute the first time", flush=True)
-    sample = pytensor.function(**sampling_graph(rbm, start, steps))
-    picture = empty_picture(n_samples, *start.shape)
+    return plot_samples(sampling_graph(rbm, start, steps), n_samples, *start.shape)
+
+
+def plot_samples(graph, n_samples, n_chains, n_pixels):
+    """The picture of all samples, drawn by the function of this graph, one row for each call."""
+    sample = compile_chain(graph)
+    picture = empty_picture(n_samples, n_chains, n_pixels)
     for row in range(n_samples):
         plot_sample(sample, picture, row)
     return picture
+
+
+def compile_chain(graph):
+    """The function of these arguments of `pytensor.function`."""
+    print("... compiling the chain, which can take half a minute the first time", flush=True)
+    return pytensor.function(**graph)
 
 
 def empty_picture(n_samples, n_chains, n_pixels):

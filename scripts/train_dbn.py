@@ -20,7 +20,7 @@ from command_line import (
     settings_of,
     whole_number,
 )
-from sample_rbm import consecutive_pictures, empty_picture, make_streams, plot_sample
+from sample_rbm import consecutive_pictures, make_streams, plot_samples
 from train_rbm import save_filters
 
 import rbm_sym
@@ -215,12 +215,8 @@ def save_samples(args, dbn, start, path):
     chains = pytensor.shared(dbn.rbm_layers[-1].input.eval({dbn.x: start}, mode="FAST_COMPILE"))
     # As a shared variable, the number is no part of the compiled code.
     outputs, updates = dbn.sample(chains, n_steps=pytensor.shared(np.int64(args.steps)))
-    print("... compiling the chain, which can take half a minute the first time", flush=True)
-    sample = pytensor.function([], outputs, updates=updates)
-    picture = empty_picture(args.n_samples, *start.shape)
-    for row in range(args.n_samples):
-        plot_sample(sample, picture, row)
-    rbm_sym.save_picture(picture, path)
+    graph = dict(inputs=[], outputs=outputs, updates=updates)
+    rbm_sym.save_picture(plot_samples(graph, args.n_samples, *start.shape), path)
 
 
 if __name__ == "__main__":

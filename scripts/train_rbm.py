@@ -36,6 +36,7 @@ from progress import (
 )
 from recipe import cost_and_updates, initialize
 from sample_rbm import (
+    compile_chain,
     consecutive_pictures,
     empty_picture,
     make_streams,
@@ -359,10 +360,7 @@ class Run:
         """Draw the rows of samples that are left, and write their picture."""
         args, progress = self.args, self.progress
         if progress.n_rows < args.n_samples:
-            print(
-                "... compiling the chain, which can take half a minute the first time", flush=True
-            )
-            sample = pytensor.function(**self.sampling)
+            sample = compile_chain(self.sampling)
             self.steps.set_value(1)
             compile_now(sample, self.sampling["updates"], arguments=())
             self.steps.set_value(STEPS)
