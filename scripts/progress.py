@@ -28,13 +28,17 @@ class Progress:
     data : str, the `fingerprint` of its data
     n_updates : int, updates made
     costs : (all planned updates,) float64, NaN for those to come
+    records : {name: float64 array} of what else training has found, NaN for what is to come
     seconds : float, spent in training
     n_rows : int, rows of samples drawn
     picture : uint8 picture, whose first `n_rows` rows of samples are drawn
     finished : bool
     """
 
-    def __init__(self, folder, settings, data, stages, n_updates, picture, checkpoint_every):
+    def __init__(
+        self, folder, settings, data, stages, n_updates, picture, checkpoint_every,
+        updates_before_samples=None, records=None,
+    ):  # fmt: skip
         """Nothing done yet.
 
         Parameters
@@ -43,9 +47,15 @@ class Progress:
         n_updates : int, planned in all
         picture : without any rows
         checkpoint_every : (minutes, epochs), of `checkpoint_times`
+        updates_before_samples : int, after which samples are drawn; all for None
+        records : {name: how many}, or None
         """
         self.path = folder / FILE
         self.settings, self.data, self.stages = settings, data, stages
+        self.updates_before_samples = n_updates
+        if updates_before_samples is not None:
+            self.updates_before_samples = updates_before_samples
+        self.records = {name: np.full(size, np.nan) for name, size in (records or {}).items()}
         # Written to, so that the memory is taken now and not little by little.
         self.n_updates, self.costs, self.seconds = 0, np.full(n_updates, np.nan), 0.0
         self.n_rows, self.picture = 0, picture
@@ -76,13 +86,21 @@ class Progress:
             )
         check_like("costs", arrays["costs"], self.costs[:n_updates])
         check_like("picture", arrays["picture"], self.picture)
+        records = arrays_of("records", arrays)
+        if list(records) != list(self.records):
+            raise ValueError(f"{self.path}: records are {[*records]}, not {[*self.records]}")
+        for name, planned in self.records.items():
+            check_like(name, records[name], planned[: len(records[name])])
         set_values(self.stages["training"], arrays_of("training", arrays))
         self.n_updates, self.seconds = n_updates, state["seconds"]
         self.costs[:n_updates] = arrays["costs"]
-        # With more updates to come, samples are drawn anew, from another model.
-        if state["n_updates_in_all"] == len(self.costs):
+        for name, planned in self.records.items():
+            planned[: len(records[name])] = records[name]
+        self.finished = state["finished"] and state["n_updates_in_all"] == len(self.costs)
+        # With more updates before them, samples are drawn anew, from another model.
+        if state["updates_before_samples"] == self.updates_before_samples:
             set_values(self.stages["sampling"], arrays_of("sampling", arrays))
-            self.n_rows, self.finished = n_rows, state["finished"]
+            self.n_rows = n_rows
             self.picture[:] = arrays["picture"]
 
     def count_update(self, seconds):
@@ -105,6 +123,7 @@ class Progress:
             for stage, variables in self.stages.items()
             for name, array in values_of(variables).items()
         }
+        arrays |= {f"records/{name}": array for name, array in self.records.items()}
         arrays |= {"costs": self.costs[: self.n_updates], "picture": self.picture}
         state = {
             "format": FORMAT,
@@ -113,6 +132,7 @@ class Progress:
             "data": self.data,
             "n_updates": self.n_updates,
             "n_updates_in_all": len(self.costs),
+            "updates_before_samples": self.updates_before_samples,
             "seconds": self.seconds,
             "n_rows": self.n_rows,
             "finished": self.finished,
@@ -122,7 +142,7 @@ class Progress:
 
 
 def arrays_of(stage, arrays):
-    """Of a checkpoint's arrays, the values of one stage's shared variables."""
+    """Of a checkpoint's arrays, those of one stage's shared variables, or the records."""
     begin = f"{stage}/"
     return {n.removeprefix(begin): array for n, array in arrays.items() if n.startswith(begin)}
 
@@ -149,7 +169,8 @@ def load_checkpoint(folder):
         )
     expected = {
         "versions": dict, "settings": dict, "data": str, "n_updates": int,
-        "n_updates_in_all": int, "seconds": float, "n_rows": int, "finished": bool,
+        "n_updates_in_all": int, "updates_before_samples": int, "seconds": float, "n_rows": int,
+        "finished": bool,
     }  # fmt: skip
     for name, kind in expected.items():
         if not isinstance(state.get(name), kind):

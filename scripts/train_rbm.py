@@ -6,11 +6,8 @@ in any way goes on from there (--resume) as if nothing had happened.
 
 import argparse
 import csv
-import shlex
 import shutil
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -18,46 +15,32 @@ import pytensor.tensor as pt
 from command_line import (
     add_training_options,
     import_pyplot,
-    make_folder,
     one_line_errors,
-    progress_bar,
     settings_of,
     whole_number,
 )
 from estimate_likelihood import add_estimate_options, report
-from interruption import Interruption
-from progress import (
-    FILE,
-    Progress,
-    changed_versions,
-    checkpoint_times,
-    fingerprint,
-    load_checkpoint,
-)
+from progress import Progress, fingerprint
 from recipe import cost_and_updates, initialize
+from run import Run, add_run_options, load_datasets, run_program
 from sample_rbm import (
-    compile_chain,
     consecutive_pictures,
     empty_picture,
     make_streams,
     picture_shape,
-    plot_sample,
     sampling_graph,
 )
 
 import rbm_sym
 from rbm_sym.arguments import check_learning_rate
 from rbm_sym.checkpoint import save_arrays
-from rbm_sym.files import only_writer, remove_unfinished, whole_file
+from rbm_sym.files import whole_file
 from rbm_sym.memory import check_memory
-from rbm_sym.training import check_finite, compile_now, count_batches, run_epoch
+from rbm_sym.training import compile_now, count_batches
 
 PROGRAM = "train_rbm.py"
 # Gibbs steps from a row of samples to the next.
 STEPS = 1000
-
-# Options that decide no file of a run; that the data are the same is seen by their fingerprint.
-MAY_CHANGE = ("dataset", "n_runs", "n_temperatures")
 
 # What differs from the tutorial's defaults.
 RECIPES = {
@@ -67,86 +50,7 @@ RECIPES = {
 
 
 def main():
-    if sys.stdout is not None:
-        # A folder's name need not be one that can be printed.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    parser = argument_parser()
-    given = parser.parse_args()
-    with Interruption() as interruption:
-        if given.resume is None:
-            make_folder(given.output)
-        # Before the checkpoint is read: another run may be about to write it.
-        with only_writer(given.resume or given.output):
-            with one_line_errors(PROGRAM, ValueError, TypeError):
-                run = begin(parser, given) if given.resume is None else resume(parser, given)
-                if run.progress.finished:
-                    print("... this run is finished; with more --epochs it goes on")
-                    return
-                # Before compilation, so that it can be resumed from its first moment on.
-                run.progress.save()
-            run.go_on(interruption)
-
-
-def begin(parser, given):
-    """A new run."""
-    if (given.output / FILE).exists():
-        refuse_unfinished(given.output)
-    parser.set_defaults(**RECIPES[given.recipe])
-    return Run(parser.parse_args())
-
-
-def refuse_unfinished(folder):
-    """Raise ValueError if the folder holds a run that a new one would overwrite in its midst."""
-    mend = f"go on with it (--resume), delete its {FILE}, or take another --output"
-    try:
-        _, state = load_checkpoint(folder)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{error}; {mend}") from None
-    if not state["finished"]:
-        raise ValueError(
-            f"{folder}: there is an unfinished run in this folder, of {state['n_updates']} updates "
-            f"so far; {mend}"
-        )
-
-
-def resume(parser, given):
-    """The run in the folder `given.resume`, as far as its checkpoint knows."""
-    arrays, state = load_checkpoint(given.resume)
-    run = Run(resumed_arguments(parser, given, state["settings"]))
-    run.progress.restore(arrays, state)
-    print(f"... resuming after update {run.progress.n_updates}")
-    if changes := changed_versions(state["versions"]):
-        print(f"... other versions may round otherwise: {changes}")
-    return run
-
-
-def resumed_arguments(parser, given, settings):
-    """The options of the run with these settings; those given must not change its results."""
-    if set(settings) != set(settings_of(given)):
-        raise ValueError(f"{given.resume / FILE}: its settings are not those of this program")
-    parser.set_defaults(output=None)
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-    before = parser.parse_args(options)
-    args = parser.parse_args([*options, *sys.argv[1:]])
-    for name in settings:
-        if name in MAY_CHANGE:
-            continue
-        was, now = getattr(before, name), getattr(args, name)
-        option = f"--{name.replace('_', '-')}"
-        if name == "epochs" and now != was and args.recipe == "likelihood":
-            raise ValueError(
-                f"{option}: at the end of the {was} epochs of this run, the learning rate is zero; "
-                f"for {now}, start another run"
-            )
-        if now != was and not (name == "epochs" and now > was):
-            raise ValueError(
-                f"{option}: the run in {given.resume} has {was}, not {now}; resume it with its own "
-                "settings (more epochs are allowed), or start another run"
-            )
-    if args.output is not None and args.output.resolve() != given.resume.resolve():
-        raise ValueError(f"--output: a run is resumed in its own folder, not in {args.output}")
-    args.output = given.resume
-    return args
+    run_program(PROGRAM, argument_parser(), RBMRun)
 
 
 def argument_parser():
@@ -173,21 +77,28 @@ def argument_parser():
         "--n-samples", type=whole_number(1), default=10,
         help="rows of samples.png, 1000 Gibbs steps apart",
     )  # fmt: skip
-    parser.add_argument(
-        "--checkpoint-every", type=checkpoint_times, default="1min,10epochs", metavar="TIMES",
-        help="how often the state of the run is saved, in minutes, epochs, or both",
-    )  # fmt: skip
-    parser.add_argument(
-        "--resume", type=Path, metavar="OUTPUT",
-        help="go on with the run in this folder, with its own settings; more --epochs are allowed, "
-        "and its data may have moved (--dataset)",
-    )  # fmt: skip
+    add_run_options(parser, RBMRun)
     add_estimate_options(parser.add_argument_group("the recipe for likelihood, at the end"))
     return parser
 
 
-class Run:
-    """A training run: the model, its graphs, and what has been done."""
+class RBMRun(Run):
+    """A training run of an RBM."""
+
+    may_change = ("dataset", "n_runs", "n_temperatures")
+
+    @staticmethod
+    def with_defaults(parser, given):
+        parser.set_defaults(**RECIPES[given.recipe])
+        return parser.parse_args()
+
+    @staticmethod
+    def check_growth(before, args):
+        if args.recipe == "likelihood":
+            raise ValueError(
+                f"--epochs: at the end of the {before.epochs} epochs of this run, the learning "
+                f"rate is zero; for {args.epochs}, start another run"
+            )
 
     def __init__(self, args):
         """Everything up to compilation, of a run that has not begun.
@@ -200,10 +111,7 @@ class Run:
         self.args = args
         pytensor.config.floatX = args.floatX
         check_learning_rate("--learning-rate", args.learning_rate)
-        if args.dataset not in ("", "digits", "mnist") and Path(args.dataset).exists():
-            # A run may be resumed from anywhere.
-            args.dataset = str(Path(args.dataset).absolute())
-        self.datasets = rbm_sym.load_data(args.dataset)
+        self.datasets = load_datasets(args)
         (train_x, _), (valid_x, _), (test_x, _) = self.datasets
         data = fingerprint(x.get_value(borrow=True) for x in (train_x, valid_x, test_x))
         if args.recipe == "likelihood":
@@ -217,6 +125,7 @@ class Run:
         )
 
         self.rbm, rng = make_rbm(args, n_visible)
+        self.params = self.rbm.params
         # Drawn after training in the tutorial, but from a generator that training leaves alone:
         # too many chains are better found out now.
         start = consecutive_pictures(test_x, args.n_chains, rng)
@@ -238,28 +147,14 @@ class Run:
             checkpoint_every=args.checkpoint_every,
         )
 
-    def go_on(self, interruption):
-        """Do all that is left to do."""
-        self.interruption = interruption
-        interruption.last_words = self.how_to_go_on
-        remove_unfinished(self.args.output)
+    def work(self):
         self.train()
-        with interruption.postponed():
+        with self.interruption.postponed():
             self.save_model()
         self.sample()
         if self.args.recipe == "likelihood":
             args = self.args
             report(self.rbm, self.datasets, args.n_runs, args.n_temperatures, args.seed)
-        self.progress.finished = True
-        self.progress.save()
-        print(f"... pictures, training curve and parameters are in {self.args.output}")
-
-    def how_to_go_on(self):
-        program, folder = (shlex.quote(str(text)) for text in (sys.argv[0], self.args.output))
-        return (
-            f"... stopped after update {self.progress.n_updates}; go on with: "
-            f"python {program} --resume {folder}"
-        )
 
     def train(self):
         """Train for all epochs that are left."""
@@ -275,7 +170,8 @@ class Run:
             print(f"... compiled in {time.perf_counter() - began:.0f} seconds", flush=True)
             with self.interruption.postponed():
                 for epoch in range(first_epoch, args.epochs):
-                    self.train_epoch(epoch, update)
+                    begin = epoch * self.n_batches
+                    self.make_updates(update, f"epoch {epoch}", begin, self.n_batches)
                     cost = self.costs[epoch].mean()
                     self.interruption.say(f"Training epoch {epoch}, cost is ", cost)
                     save_filters(self.rbm, args.output / f"filters_at_epoch_{epoch}.png")
@@ -289,63 +185,7 @@ class Run:
         """The costs as they are kept: (epochs, updates an epoch)."""
         return self.progress.costs.reshape(self.args.epochs, self.n_batches)
 
-    def train_epoch(self, epoch, update):
-        """Make what is left of an epoch's updates.
-
-        Raises
-        ------
-        FloatingPointError
-            if training has diverged; the last checkpoint stays
-        """
-        first = self.progress.n_updates % self.n_batches
-        number, before = 0, time.perf_counter()
-
-        def numbered_update(index):
-            nonlocal number
-            number = epoch * self.n_batches + index + 1
-            return update(index)
-
-        with progress_bar(f"epoch {epoch}", self.n_batches, first=first) as show:
-
-            def after_update(cost):
-                nonlocal before
-                now = time.perf_counter()
-                self.progress.count_update(now - before)
-                before = now
-                if show is not None:
-                    show(cost)
-                # After the last one, there is an epoch's output to be made first.
-                if self.progress.n_updates % self.n_batches:
-                    self.pause()
-
-            try:
-                run_epoch(
-                    numbered_update, self.n_batches, after_update, watched=self.rbm.params,
-                    costs=self.costs[epoch], first=first,
-                )  # fmt: skip
-            except FloatingPointError as error:
-                raise FloatingPointError(
-                    f"epoch {epoch}, update {number}: {error}; {self.progress.path} is from before "
-                    "that"
-                ) from None
-
-    def pause(self):
-        """Between two steps: save the run if it is time, and stop if that was asked for."""
-        if self.interruption.asked or self.progress.is_due():
-            self.save()
-        if self.interruption.asked:
-            self.interruption.end()
-
-    def save(self):
-        """Write the checkpoint, and the costs of all whole epochs.
-
-        Raises
-        ------
-        FloatingPointError
-            if training has diverged; the last checkpoint stays
-        """
-        check_finite(self.rbm.params)
-        self.progress.save()
+    def write_curve(self):
         self.curve.write(self.costs[: self.progress.n_updates // self.n_batches])
 
     def save_model(self):
@@ -355,22 +195,6 @@ class Run:
         parameters = {param.name: param.get_value() for param in self.rbm.params}
         save_arrays(self.args.output / "rbm.npz", parameters, self.progress.settings)
         plot_training_curve(self.costs, self.rbm.n_visible, self.args.output / "training_curve.png")
-
-    def sample(self):
-        """Draw the rows of samples that are left, and write their picture."""
-        args, progress = self.args, self.progress
-        if progress.n_rows < args.n_samples:
-            sample = compile_chain(self.sampling)
-            self.steps.set_value(1)
-            compile_now(sample, self.sampling["updates"], arguments=())
-            self.steps.set_value(STEPS)
-            with self.interruption.postponed():
-                for row in range(progress.n_rows, args.n_samples):
-                    plot_sample(sample, progress.picture, row)
-                    progress.n_rows += 1
-                    self.pause()
-                self.save()
-        rbm_sym.save_picture(progress.picture, args.output / "samples.png")
 
 
 def memory_needed(args, n_visible, n_updates):

@@ -1,9 +1,9 @@
-"""Runs scripts/train_rbm.py and kills its process at a chosen place.
+"""Runs a training program and kills its process at a chosen place.
 
-The first argument is the place: the name of a function and how many calls of it are let through.
-The process dies at the end of the next one, or, if the name ends in "!", at its beginning; with "?"
-it says so and hangs there, as on a disk that does not answer. All other arguments are the
-program's.
+The arguments are the program's name and the place: the name of a function and how many calls of it
+are let through. The process dies at the end of the next one, or, if the name ends in "!", at its
+beginning; with "?" it says so and hangs there, as on a disk that does not answer. All other
+arguments are the program's.
 """
 
 import functools
@@ -42,7 +42,7 @@ def die_in(owner, name, how, let_through):
 
 
 def main():
-    place, calls, *arguments = sys.argv[1:]
+    program, place, calls, *arguments = sys.argv[1:]
     name = place.rstrip("!?")
     if name == "save":
         import progress
@@ -51,7 +51,7 @@ def main():
     else:
         owner = os
     die_in(owner, name, place.removeprefix(name), int(calls))
-    sys.argv = [str(SCRIPTS / "train_rbm.py"), *arguments]
+    sys.argv = [str(SCRIPTS / program), *arguments]
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 

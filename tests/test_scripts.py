@@ -319,7 +319,7 @@ def test_deep_training_prints_the_tutorials_lines(trained_deep):
 def test_deep_training_leaves_pictures_curve_and_parameters(trained_deep, small_data):
     result, folder = trained_deep
     files = {"filters.png", "samples.png", "training_curve.csv", "pretrained.npz", "dbn.npz"}
-    assert {path.name for path in folder.iterdir()} == files
+    assert {path.name for path in folder.iterdir()} == files | {"checkpoint.npz"}
     assert picture_size(folder / "samples.png") == (5 * 5 - 1, 4 * 2 + 1)
 
     rows = list(csv.DictReader((folder / "training_curve.csv").read_text().splitlines()))
@@ -424,7 +424,8 @@ def test_training_refuses_in_one_line(folder, small_data, arguments, message):
         (["--labelled", 65], "--labelled: at most the 64 training pictures, not 65"),
         (["--labelled", 7], "batch_size: at most the number of training examples, 7, not 8"),
         (["--hidden-layers", 0], "--hidden-layers: .*not 0"),
-        (["--hidden-layers", 10**6, 10**6], "--hidden-layers: .* GB of memory are needed"),
+        (["--hidden-layers", 10**6, 10**6], "--hidden-layers, .* GB of memory are needed"),
+        (["--finetuning-epochs", 10**12], "--finetuning-epochs: .* GB of memory are needed"),
         (["--pretraining-rate", 0], "--pretraining-rate: .*not 0"),
         (["--finetuning-rate", "nan"], "--finetuning-rate: .*not nan"),
         (["--n-chains", 30], "--n-chains: fewer than the 30 test pictures, not 30"),

@@ -1,6 +1,7 @@
 """A long run: neither its memory nor its time for an epoch grows."""
 
 import re
+import shutil
 import signal
 import statistics
 import time
@@ -20,11 +21,12 @@ def test_memory_and_speed_stay_what_they_were(tmp_path, pytestconfig, capsys):
 
     Memory is compared between the first and the last tenth, by medians. Speed is not: a machine
     that others use too changes its own by more than a slow leak would, within minutes. So the old
-    process is compared with one that has just begun, an epoch of the one after an epoch of the
-    other, while the other one stands still.
+    process is compared with a new one, which goes on from a copy of its checkpoint: an epoch of the
+    one after an epoch of the other, while the other one stands still.
     """
     seconds = 60 * pytestconfig.getoption("--soak-minutes")
-    with train(tmp_path / "old", cwd=tmp_path) as old:
+    options = ["--epochs", 20_000, "--output", tmp_path / "old"]
+    with started("train_rbm.py", *options, cwd=tmp_path) as old:
         wait_for_epochs(old, WARM_UP_EPOCHS)
         epochs, begin = [], time.monotonic()
         while not epochs or epochs[-1][0] < seconds:
@@ -34,7 +36,8 @@ def test_memory_and_speed_stay_what_they_were(tmp_path, pytestconfig, capsys):
         first = statistics.median(size for now, size in epochs if now < seconds / 10)
         last = statistics.median(size for now, size in epochs if now > seconds * 9 / 10)
 
-        with train(tmp_path / "new", cwd=tmp_path) as new:
+        shutil.copytree(tmp_path / "old", tmp_path / "new")
+        with started("train_rbm.py", "--resume", tmp_path / "new", cwd=tmp_path) as new:
             wait_for_epochs(new, WARM_UP_EPOCHS)
             new.send_signal(signal.SIGSTOP)
             pairs = [(seconds_of_epoch(old), seconds_of_epoch(new)) for _ in range(PAIRS)]
@@ -47,11 +50,6 @@ def test_memory_and_speed_stay_what_they_were(tmp_path, pytestconfig, capsys):
         )
     assert last < 1.01 * first
     assert slower < 1.05
-
-
-def train(output, cwd):
-    """A context with the process of a run that does not end by itself."""
-    return started("train_rbm.py", "--epochs", 20_000, "--output", output, cwd=cwd)
 
 
 def wait_for_epochs(process, n_epochs):

@@ -33,6 +33,7 @@ from rbm_sym.files import UNFINISHED
 from rbm_sym.training import run_epoch
 
 EPOCHS, UPDATES_AN_EPOCH, ROWS = 4, 6, 5
+DYING = ROOT / "tests" / "dying.py"
 SIZE = ["--n-hidden", 12, "--batch-size", 10, "--n-chains", 5]
 # What must go on to the bit: both algorithms, both streams, both precisions. These two are compiled
 # for other tests too.
@@ -124,8 +125,8 @@ def assert_whole(output):
             assert len(set(epochs.values())) <= 1, "each epoch is whole"
 
 
-def resume(output, *more, cwd):
-    result = run("train_rbm.py", "--resume", output, *more, cwd=cwd)
+def resume(output, *more, program="train_rbm.py", **options):
+    result = run(program, "--resume", output, *more, **options)
     assert result.returncode == 0, result.stderr
     return result
 
@@ -142,10 +143,13 @@ def started(*arguments, **options):
 
 def die(place, calls, arguments, output, cwd):
     """Train until the process kills itself at a place."""
-    script = ROOT / "tests" / "dying.py"
-    result = run(script, place, calls, *arguments, "--output", output, cwd=cwd)
-    assert result.returncode == -signal.SIGKILL, result.stderr
+    die_in("train_rbm.py", place, calls, *arguments, "--output", output, cwd=cwd)
     assert_whole(output)
+
+
+def die_in(program, place, calls, *arguments, **options):
+    result = run(DYING, program, place, calls, *arguments, **options)
+    assert result.returncode == -signal.SIGKILL, result.stderr
 
 
 # --- killed ---------------------------------------------------------------------------------------
@@ -314,8 +318,8 @@ def test_a_run_that_loses_something_is_saved(folder, options, uninterrupted, wha
 def test_a_second_signal_ends_at_once_and_a_folder_has_one_run(folder, options):
     """While the disk does not answer."""
     output = folder / "hanging"
-    script = ROOT / "tests" / "dying.py"
-    with started(script, "fsync?", 40, *options(), "--output", output, cwd=folder) as process:
+    hanging = [DYING, "train_rbm.py", "fsync?", 40, *options(), "--output", output]
+    with started(*hanging, cwd=folder) as process:
         wait_for_line(process, "hanging")
         check_refusal(
             run("train_rbm.py", "--resume", output, cwd=folder), "another run is writing into this"
