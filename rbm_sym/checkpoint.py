@@ -36,7 +36,7 @@ def save_arrays(path, arrays, settings):
             "make the model smaller"
         )
     arrays = arrays | {SETTINGS: np.array(json.dumps(settings))}
-    arrays |= {CHECKSUM: np.array(_checksum(arrays))}
+    arrays |= {CHECKSUM: np.array(checksum(arrays))}
     # An open file: given a name, savez would add a suffix where it misses one.
     with whole_file(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)
@@ -73,7 +73,7 @@ def load_arrays(path, names=None):
         if missing:
             raise ValueError(f"{missing[0]} is missing")
         # Files of version 0.1.0 have no checksum but those of the .npz format.
-        if CHECKSUM in held and str(held.pop(CHECKSUM)) != _checksum(held):
+        if CHECKSUM in held and str(held.pop(CHECKSUM)) != checksum(held):
             raise ValueError("its SHA-256 is not that of its arrays")
         settings = json.loads(str(held.pop(SETTINGS)))
         if not isinstance(settings, dict):
@@ -87,12 +87,12 @@ def load_arrays(path, names=None):
     return arrays, settings
 
 
-def _checksum(arrays):
+def checksum(arrays):
+    """The SHA-256, in hexadecimal digits, of a dict from name to array: names, types and all."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
-        array = np.asarray(array)
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 

@@ -1,7 +1,6 @@
 """How far a training run has come, and the file from which it goes on."""
 
 import argparse
-import hashlib
 import platform
 import re
 import time
@@ -25,7 +24,7 @@ class Progress:
     stages : {"training": shared variables, "sampling": shared variables}, all that the two change
         (the keys of their update dictionaries): parameters, chains, counts, random streams
     settings : dict, the run's options
-    data : str, the `fingerprint` of its data
+    data : str, the `checksum` of its data
     n_updates : int, updates made
     costs : (all planned updates,) float64, NaN for those to come
     records : {name: float64 array} of what else training has found, NaN for what is to come
@@ -194,15 +193,6 @@ def changed_versions(before):
     now = versions()
     changes = [f"{n} {before.get(n)} then, {v} now" for n, v in now.items() if before.get(n) != v]
     return "; ".join(changes) or None
-
-
-def fingerprint(arrays):
-    """A SHA-256 of arrays with their shapes and dtypes, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape} {array.dtype.str}\n".encode())
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
 
 
 def checkpoint_times(text):

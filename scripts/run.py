@@ -141,7 +141,7 @@ class Run:
 
     # The option that may be larger when a run is resumed.
     may_grow = "epochs"
-    # Options that decide no file of a run; that the data are the same is seen by their fingerprint.
+    # Options that decide no file of a run; that the data are the same is seen by their checksum.
     may_change = ("dataset",)
 
     @staticmethod

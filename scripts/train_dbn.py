@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 import pytensor
 from command_line import add_training_options, one_line_errors, settings_of, whole_number
-from progress import Progress, fingerprint
+from progress import Progress
 from run import Run, add_run_options, load_datasets, run_program
 from sample_rbm import consecutive_pictures, empty_picture, make_streams
 from train_rbm import save_filters
 
 import rbm_sym
 from rbm_sym.arguments import check_learning_rate
-from rbm_sym.checkpoint import save_arrays
+from rbm_sym.checkpoint import checksum, save_arrays
 from rbm_sym.files import whole_file
 from rbm_sym.memory import check_memory
 from rbm_sym.training import EarlyStopping, compile_now, count_batches
@@ -149,7 +149,7 @@ class DBNRun(Run):
         self.progress = Progress(
             args.output,
             settings_of(args),
-            fingerprint([*pictures, *labels]),
+            checksum(dict(enumerate([*pictures, *labels]))),
             stages={"training": training, "sampling": updates},
             n_updates=sum(round.n_updates for round in self.rounds),
             picture=empty_picture(args.n_samples, *self.start.shape),

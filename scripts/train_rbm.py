@@ -20,7 +20,7 @@ from command_line import (
     whole_number,
 )
 from estimate_likelihood import add_estimate_options, report
-from progress import Progress, fingerprint
+from progress import Progress
 from recipe import cost_and_updates, initialize
 from run import Run, add_run_options, load_datasets, run_program
 from sample_rbm import (
@@ -33,7 +33,7 @@ from sample_rbm import (
 
 import rbm_sym
 from rbm_sym.arguments import check_learning_rate
-from rbm_sym.checkpoint import save_arrays
+from rbm_sym.checkpoint import checksum, save_arrays
 from rbm_sym.files import whole_file
 from rbm_sym.memory import check_memory
 from rbm_sym.training import compile_now, count_batches
@@ -113,7 +113,7 @@ class RBMRun(Run):
         check_learning_rate("--learning-rate", args.learning_rate)
         self.datasets = load_datasets(args)
         (train_x, _), (valid_x, _), (test_x, _) = self.datasets
-        data = fingerprint(x.get_value(borrow=True) for x in (train_x, valid_x, test_x))
+        pictures = [x.get_value(borrow=True) for x in (train_x, valid_x, test_x)]
         if args.recipe == "likelihood":
             train_x = joined(train_x, valid_x)
         n_examples, n_visible = train_x.get_value(borrow=True).shape
@@ -140,7 +140,7 @@ class RBMRun(Run):
         self.progress = Progress(
             args.output,
             settings_of(args),
-            data,
+            checksum(dict(enumerate(pictures))),
             stages={"training": self.training["updates"], "sampling": self.sampling["updates"]},
             n_updates=n_updates,
             picture=empty_picture(args.n_samples, *start.shape),
