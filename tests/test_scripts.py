@@ -367,7 +367,8 @@ def test_deep_training_without_pretraining_stops_early(folder, train_deep):
     assert result.stdout.count("validation error") == 2
     assert "obtained at iteration 3, with" in result.stdout
     assert "pre" not in result.stdout.replace("test performance", "")
-    assert {path.name for path in (folder / "x").iterdir()} == {"training_curve.csv", "dbn.npz"}
+    files = {"training_curve.csv", "dbn.npz", "checkpoint.npz"}
+    assert {path.name for path in (folder / "x").iterdir()} == files
     with np.load(folder / "x" / "dbn.npz") as model:
         assert model["W_0"].dtype == np.float64
 
