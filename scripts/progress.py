@@ -12,7 +12,7 @@ import rbm_sym
 from rbm_sym.checkpoint import check_like, load_arrays, save_arrays, set_values, values_of
 
 FILE = "checkpoint.npz"
-FORMAT = 1
+FORMAT = 2
 PACKAGES = ("pytensor", "numba", "numpy")
 
 
@@ -21,8 +21,10 @@ class Progress:
 
     Attributes
     ----------
+    program : str, the name of the program whose run it is
     stages : {"training": shared variables, "sampling": shared variables}, all that the two change
-        (the keys of their update dictionaries): parameters, chains, counts, random streams
+        (the keys of their update dictionaries): parameters, chains, counts, random streams. Empty
+        until `attach`
     settings : dict, the run's options
     data : str, the `checksum` of its data
     n_updates : int, updates made
@@ -35,22 +37,22 @@ class Progress:
     """
 
     def __init__(
-        self, folder, settings, data, stages, n_updates, picture, checkpoint_every,
+        self, program, folder, settings, data, n_updates, picture, checkpoint_every,
         updates_before_samples=None, records=None,
     ):  # fmt: skip
         """Nothing done yet.
 
         Parameters
         ----------
-        stages : as above
         n_updates : int, planned in all
         picture : without any rows
         checkpoint_every : (minutes, epochs), of `checkpoint_times`
         updates_before_samples : int, after which samples are drawn; all for None
         records : {name: how many}, or None
         """
-        self.path = folder / FILE
-        self.settings, self.data, self.stages = settings, data, stages
+        self.path, self.program = folder / FILE, program
+        self.settings, self.data, self.stages = settings, data, {}
+        self._arrays = {}
         self.updates_before_samples = n_updates
         if updates_before_samples is not None:
             self.updates_before_samples = updates_before_samples
@@ -65,7 +67,8 @@ class Progress:
     def restore(self, arrays, state):
         """Take over what `load_checkpoint` has found, the values of the shared variables too.
 
-        Now more updates may be planned than then.
+        Those that `attach` brings later get theirs then. Now more updates may be planned than
+        then.
 
         Raises
         ------
@@ -89,8 +92,7 @@ class Progress:
         if list(records) != list(self.records):
             raise ValueError(f"{self.path}: records are {[*records]}, not {[*self.records]}")
         for name, planned in self.records.items():
-            check_like(name, records[name], planned[: len(records[name])])
-        set_values(self.stages["training"], arrays_of("training", arrays))
+            check_like(name, records[name], planned[: records[name].size])
         self.n_updates, self.seconds = n_updates, state["seconds"]
         self.costs[:n_updates] = arrays["costs"]
         for name, planned in self.records.items():
@@ -98,9 +100,27 @@ class Progress:
         self.finished = state["finished"] and state["n_updates_in_all"] == len(self.costs)
         # With more updates before them, samples are drawn anew, from another model.
         if state["updates_before_samples"] == self.updates_before_samples:
-            set_values(self.stages["sampling"], arrays_of("sampling", arrays))
             self.n_rows = n_rows
             self.picture[:] = arrays["picture"]
+            self._arrays["sampling"] = arrays_of("sampling", arrays)
+        self._arrays["training"] = arrays_of("training", arrays)
+        if self.stages:
+            self.attach(self.stages)
+
+    def attach(self, stages):
+        """Take the shared variables of both stages, and give them what `restore` has found.
+
+        Raises
+        ------
+        ValueError
+            if the checkpoint does not fit
+        """
+        self.stages = stages
+        # What was saved before there were any is what they have from the beginning.
+        if self.n_updates or self._arrays.get("training"):
+            for stage, arrays in self._arrays.items():
+                set_values(stages[stage], arrays)
+        self._arrays = {}
 
     def count_update(self, seconds):
         self.n_updates += 1
@@ -122,10 +142,11 @@ class Progress:
             for stage, variables in self.stages.items()
             for name, array in values_of(variables).items()
         }
-        arrays |= {f"records/{name}": array for name, array in self.records.items()}
+        arrays |= {f"records/{name}": known(array) for name, array in self.records.items()}
         arrays |= {"costs": self.costs[: self.n_updates], "picture": self.picture}
         state = {
             "format": FORMAT,
+            "program": self.program,
             "versions": versions(),
             "settings": self.settings,
             "data": self.data,
@@ -138,6 +159,12 @@ class Progress:
         }
         save_arrays(self.path, arrays, state)
         self._saved_at, self._epochs_since = time.monotonic(), 0
+
+
+def known(record):
+    """A record without the NaNs at its end."""
+    places = np.flatnonzero(np.isfinite(record))
+    return record[: places[-1] + 1] if places.size else record[:0]
 
 
 def arrays_of(stage, arrays):
@@ -167,7 +194,7 @@ def load_checkpoint(folder):
             f"{FORMAT}; resume with the version of rbm_sym that wrote it, or start another run"
         )
     expected = {
-        "versions": dict, "settings": dict, "data": str, "n_updates": int,
+        "program": str, "versions": dict, "settings": dict, "data": str, "n_updates": int,
         "n_updates_in_all": int, "updates_before_samples": int, "seconds": float, "n_rows": int,
         "finished": bool,
     }  # fmt: skip

@@ -1,8 +1,11 @@
 """A training run that is saved as it goes, and that goes on however it was ended."""
 
+import os
 import shlex
+import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from command_line import make_folder, one_line_errors, progress_bar, settings_of
@@ -22,19 +25,30 @@ def run_program(program, parser, run_class):
         sys.stdout.reconfigure(errors="backslashreplace")
     given = parser.parse_args()
     with Interruption() as interruption:
-        if given.resume is None:
-            make_folder(given.output)
-        # Before the checkpoint is read: another run may be about to write it.
-        with only_writer(given.resume or given.output):
-            with one_line_errors(program, ValueError, TypeError):
-                start = begin if given.resume is None else resume
-                run = start(parser, given, run_class)
-                if run.progress.finished:
-                    print(f"... this run is finished; with more {option(run.may_grow)} it goes on")
-                    return
-                # Before compilation, so that it can be resumed from its first moment on.
-                run.progress.save()
-            run.go_on(interruption)
+        try:
+            see_through(program, parser, given, run_class, interruption)
+        except BrokenPipeError:
+            # Nobody reads any more what is printed.
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def see_through(program, parser, given, run_class, interruption):
+    if given.resume is None:
+        make_folder(given.output)
+    # Before the checkpoint is read: another run may be about to write it.
+    with only_writer(given.resume or given.output):
+        with one_line_errors(program, ValueError, TypeError):
+            if given.resume is None:
+                run = begin(parser, given, run_class)
+            else:
+                interruption.last_words = partial(how_to_go_on, given.resume, "before it went on")
+                run = resume(parser, given, program, run_class)
+            if run.progress.finished:
+                print("... this run is finished")
+                return
+            interruption.last_words = run.how_to_go_on
+            run.build()
+        run.go_on(interruption)
 
 
 def add_run_options(parser, run_class):
@@ -58,28 +72,34 @@ def begin(parser, given, run_class):
     """A new run."""
     if (given.output / FILE).exists():
         refuse_unfinished(given.output)
-    return run_class(run_class.with_defaults(parser, given))
+    run = run_class(run_class.with_defaults(parser, given))
+    # Before anything that takes time, so that it can be resumed from its first moment on.
+    run.progress.save()
+    return run
 
 
 def refuse_unfinished(folder):
     """Raise ValueError if the folder holds a run that a new one would overwrite in its midst."""
-    mend = f"go on with it (--resume), delete its {FILE}, or take another --output"
+    mend = f"delete its {FILE}, or take another --output"
     try:
         _, state = load_checkpoint(folder)
     except (OSError, ValueError) as error:
         raise ValueError(f"{error}; {mend}") from None
     if not state["finished"]:
         raise ValueError(
-            f"{folder}: there is an unfinished run in this folder, of {state['n_updates']} updates "
-            f"so far; {mend}"
+            f"{folder}: there is an unfinished run of {state['program']} in this folder, of "
+            f"{state['n_updates']} updates so far; go on with it (--resume), {mend}"
         )
 
 
-def resume(parser, given, run_class):
+def resume(parser, given, program, run_class):
     """The run in the folder `given.resume`, as far as its checkpoint knows."""
     arrays, state = load_checkpoint(given.resume)
+    if state["program"] != program:
+        raise ValueError(f"{given.resume}: a run of {state['program']}; resume it with that")
     run = run_class(resumed_arguments(parser, given, state["settings"], run_class))
     run.progress.restore(arrays, state)
+    run.check_progress()
     print(f"... resuming after update {run.progress.n_updates}")
     if changes := changed_versions(state["versions"]):
         print(f"... other versions may round otherwise: {changes}")
@@ -123,26 +143,33 @@ def load_datasets(args):
     return rbm_sym.load_data(args.dataset)
 
 
+def how_to_go_on(output, when):
+    program, folder = (shlex.quote(str(text)) for text in (sys.argv[0], output))
+    return f"... stopped {when}; go on with: python {program} --resume {folder}"
+
+
 class Run:
     """A training run: the model, its graphs, and what has been done.
 
-    What is trained and how, a program's own class says: the attributes below, which it has from its
-    beginning, and the methods `work` and `write_curve`.
+    What is trained and how, a program's own class says: the attributes below, and the methods
+    `work` and `write_curve`.
 
     Attributes
     ----------
     args : the options
-    progress : Progress
+    progress : Progress, to whom `build` attaches its shared variables at the latest
     params : list of shared variables, which must stay finite
-    sampling : dict, the arguments of `pytensor.function` for a row of samples
+    sampling : dict, the arguments of `pytensor.function` for a row of samples; of `build`
     steps : shared integer, the Gibbs steps from row to row
     interruption : Interruption, while the run goes on
     """
 
     # The option that may be larger when a run is resumed.
     may_grow = "epochs"
-    # Options that decide no file of a run; that the data are the same is seen by their checksum.
+    # Options that change no number of a run; that the data are the same is seen by their checksum.
     may_change = ("dataset",)
+    # What a run leaves.
+    results = "pictures, training curve and parameters"
 
     @staticmethod
     def with_defaults(parser, given):
@@ -153,22 +180,23 @@ class Run:
     def check_growth(before, args):
         """Raise ValueError if this run cannot be made longer."""
 
+    def check_progress(self):
+        """Raise ValueError if what was restored is not of a run of this kind."""
+
+    def build(self):
+        """Make the graphs, where that takes time."""
+
     def go_on(self, interruption):
         """Do all that is left to do."""
         self.interruption = interruption
-        interruption.last_words = self.how_to_go_on
         remove_unfinished(self.args.output)
         self.work()
         self.progress.finished = True
         self.progress.save()
-        print(f"... pictures, training curve and parameters are in {self.args.output}")
+        print(f"... {self.results} are in {self.args.output}")
 
     def how_to_go_on(self):
-        program, folder = (shlex.quote(str(text)) for text in (sys.argv[0], self.args.output))
-        return (
-            f"... stopped after update {self.progress.n_updates}; go on with: "
-            f"python {program} --resume {folder}"
-        )
+        return how_to_go_on(self.args.output, f"after update {self.progress.n_updates}")
 
     def make_updates(self, update, title, begin, n_updates):
         """Make what is left of the run's updates from `begin` on, `n_updates` in all.
@@ -236,15 +264,15 @@ class Run:
 
     def sample(self):
         """Draw the rows of samples that are left, and write their picture."""
-        args, progress = self.args, self.progress
+        args, progress, say = self.args, self.progress, self.interruption.say
         if progress.n_rows < args.n_samples:
-            sample, steps = compile_chain(self.sampling), self.steps.get_value()
+            sample, steps = compile_chain(self.sampling, say), self.steps.get_value()
             self.steps.set_value(1)
             compile_now(sample, self.sampling["updates"], arguments=())
             self.steps.set_value(steps)
             with self.interruption.postponed():
                 for row in range(progress.n_rows, args.n_samples):
-                    plot_sample(sample, progress.picture, row)
+                    plot_sample(sample, progress.picture, row, say)
                     progress.n_rows += 1
                     self.pause()
                 self.save()

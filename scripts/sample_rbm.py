@@ -143,9 +143,9 @@ def plot_samples(graph, n_samples, n_chains, n_pixels):
     return picture
 
 
-def compile_chain(graph):
+def compile_chain(graph, say=print):
     """The function of these arguments of `pytensor.function`."""
-    print("... compiling the chain, which can take half a minute the first time", flush=True)
+    say("... compiling the chain, which can take half a minute the first time")
     return pytensor.function(**graph)
 
 
@@ -155,9 +155,9 @@ def empty_picture(n_samples, n_chains, n_pixels):
     return np.zeros(((height + 1) * n_samples + 1, (width + 1) * n_chains - 1), dtype="uint8")
 
 
-def plot_sample(sample, picture, row):
+def plot_sample(sample, picture, row, say=print):
     """Call the function `sample`, and put the visible means that it returns first into a row."""
-    print(" ... plotting sample ", row, flush=True)
+    say(" ... plotting sample ", row)
     means = sample()[0]
     height, width = picture_shape(means.shape[1])
     top = (height + 1) * row

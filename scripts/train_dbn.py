@@ -102,7 +102,7 @@ class DBNRun(Run):
     may_grow = "finetuning_epochs"
 
     def __init__(self, args):
-        """Everything up to machine code, of a run that has not begun.
+        """Everything up to its graphs, of a run that has not begun.
 
         Raises
         ------
@@ -119,13 +119,16 @@ class DBNRun(Run):
         labels = [y.eval(mode="FAST_COMPILE") for _, y in datasets]
         self.labelled = [first_examples(datasets[0], args.labelled), *datasets[1:]]
         n_batches = count_batches(len(pictures[0]), args.batch_size)
+        n_labelled = n_batches if args.labelled is None else args.labelled // args.batch_size
         print("... building the model")
         n_visible = pictures[0].shape[1]
+        n_classes = 1 + max(map(np.max, labels))
         check_memory(
-            memory_needed(args, n_visible, n_batches),
-            "--hidden-layers, --pretraining-epochs, --finetuning-epochs: take smaller numbers",
+            memory_needed(args, n_visible, n_classes, n_batches, n_labelled),
+            "--hidden-layers, --pretraining-epochs, --finetuning-epochs, --n-samples: take smaller "
+            "numbers",
         )
-        self.dbn, rng = make_dbn(args, n_visible, n_classes=1 + max(map(np.max, labels)))
+        self.dbn, rng = make_dbn(args, n_visible, n_classes)
         self.params = [*self.dbn.params, *(rbm.vbias for rbm in self.dbn.rbm_layers)]
         self.n_labelled, *_ = self.dbn.check_datasets(self.labelled, args.batch_size)
         self.stopping = EarlyStopping(args.patience * self.n_labelled)
@@ -133,24 +136,14 @@ class DBNRun(Run):
         self.n_pretraining = n_batches * len(self.rounds)
         self.rounds += rounds_of_finetuning(args, self.n_labelled, self.n_pretraining)
         self.start = consecutive_pictures(test_x, args.n_chains, rng)
-
-        self.pretraining = []
-        if args.pretraining_epochs:
-            print("... getting the pretraining functions", flush=True)
-            self.pretraining = self.dbn.pretraining_functions(train_x, args.batch_size, args.k)
-        top = self.dbn.rbm_layers[-1]
-        # The streams are those that there are by now.
-        training = [*self.params, *top.theano_rng.states]
-        self.chains = pytensor.shared(np.zeros((args.n_chains, top.n_visible), args.floatX))
-        # As a shared variable, the number is no part of the compiled code.
-        self.steps = pytensor.shared(np.int64(args.steps))
-        outputs, updates = self.dbn.sample(self.chains, n_steps=self.steps)
-        self.sampling = dict(inputs=[], outputs=outputs, updates=updates)
+        self.train_x, self.pretraining = train_x, []
+        if not args.pretraining_epochs:
+            self.results = "training curve and parameters"
         self.progress = Progress(
+            PROGRAM,
             args.output,
             settings_of(args),
             checksum(dict(enumerate([*pictures, *labels]))),
-            stages={"training": training, "sampling": updates},
             n_updates=sum(round.n_updates for round in self.rounds),
             picture=empty_picture(args.n_samples, *self.start.shape),
             checkpoint_every=args.checkpoint_every,
@@ -159,6 +152,38 @@ class DBNRun(Run):
                 ["seconds", "validation errors", "test errors"], len(self.rounds)
             ),
         )
+
+    def check_progress(self):
+        records, n_updates = self.progress.records, self.progress.n_updates
+        ended = np.isfinite(records["seconds"])
+        finetuned = ended & [round.phase == "fine-tuning" for round in self.rounds]
+        looked = np.isfinite(records["validation errors"])
+        n_ended = ended.sum()
+        ends = [0, *(round.begin + round.n_updates for round in self.rounds)]
+        if (
+            not ended[:n_ended].all()
+            or (looked != finetuned).any()
+            or not ends[n_ended] <= n_updates <= ends[min(n_ended + 1, len(self.rounds))]
+        ):
+            raise ValueError(
+                f"{self.progress.path}: {n_updates} updates do not fit the records of {n_ended} "
+                "rounds"
+            )
+
+    def build(self):
+        args = self.args
+        if args.pretraining_epochs:
+            print("... getting the pretraining functions", flush=True)
+            self.pretraining = self.dbn.pretraining_functions(self.train_x, args.batch_size, args.k)
+        top = self.dbn.rbm_layers[-1]
+        # The streams are those that there are by now.
+        training = [*self.params, *top.theano_rng.states]
+        self.chains = pytensor.shared(np.zeros((args.n_chains, top.n_visible), args.floatX))
+        # As a shared variable, the number is no part of the compiled code.
+        self.steps = pytensor.shared(np.int64(args.steps))
+        outputs, updates = self.dbn.sample(self.chains, n_steps=self.steps)
+        self.sampling = dict(inputs=[], outputs=outputs, updates=updates)
+        self.progress.attach({"training": training, "sampling": updates})
 
     def work(self):
         if self.pretraining and self.progress.n_updates <= self.n_pretraining:
@@ -206,16 +231,14 @@ class DBNRun(Run):
         for number in np.flatnonzero(np.isfinite(errors)):
             self.stopping.is_best(self.n_finetuned(number), errors[number])
         print("... finetuning the model", flush=True)
-        if left:
+        if left and self.learns_on(left[0]):
             # Here, so that machine code is made while a signal still ends the program at once.
             compile_now(train_fn, self.dbn.params)
             for score in score_fns:
                 score()
         with self.interruption.postponed():
             for number in left:
-                n_updates = self.rounds[number].n_updates
-                if self.stopping.updates_left(self.n_finetuned(number) - n_updates) < n_updates:
-                    # What no validation follows changes no result.
+                if not self.learns_on(number):
                     break
                 self.finetune_round(number, train_fn, *score_fns)
             self.save()
@@ -227,6 +250,14 @@ class DBNRun(Run):
             f"with test performance {100 * test_error:f} %"
         )
         print(f"The fine tuning code for file {PROGRAM} ran for {self.minutes('fine'):.2f}m")
+
+    def learns_on(self, number):
+        """Whether early stopping lets fine-tuning come to the end of a round.
+
+        What no validation follows changes no result.
+        """
+        n_updates = self.rounds[number].n_updates
+        return self.stopping.updates_left(self.n_finetuned(number) - n_updates) >= n_updates
 
     def finetune_round(self, number, train_fn, validate_model, test_model):
         """Make a round's updates and look at the errors."""
@@ -319,15 +350,19 @@ def first_examples(dataset, n_examples):
     return pytensor.shared(x.get_value(borrow=True)[:n_examples], borrow=True), y[:n_examples]
 
 
-def memory_needed(args, n_visible, n_batches):
+def memory_needed(args, n_visible, n_classes, n_batches, n_labelled):
     """An estimate, in bytes, of what a run takes beside the data."""
-    weights = [below * above for below, above in pairwise([n_visible, *args.hidden_layers])]
-    # The network, a copy that is saved, and what the largest layer's training takes.
-    model = (2 * sum(weights) + 5 * max(weights)) * np.dtype(args.floatX).itemsize
-    epochs = len(args.hidden_layers) * args.pretraining_epochs + args.finetuning_epochs
-    # The costs, twice when they are saved, and the rounds. With a patience of one epoch, there are
-    # two rounds an epoch.
-    return model + epochs * (2 * 8 * n_batches + 2 * ROUND_BYTES)
+    sizes = [n_visible, *args.hidden_layers, n_classes]
+    weights = [below * above for below, above in pairwise(sizes)]
+    # The network, its gradient, another copy, and what the largest layer's training takes.
+    model = (3 * sum(weights) + 5 * max(weights)) * np.dtype(args.floatX).itemsize
+    pretraining_epochs = len(args.hidden_layers) * args.pretraining_epochs
+    n_updates = pretraining_epochs * n_batches + args.finetuning_epochs * n_labelled
+    # With a patience of one epoch, there are two rounds of fine-tuning in an epoch.
+    n_rounds = pretraining_epochs + 2 * args.finetuning_epochs
+    picture = args.n_samples * args.n_chains * n_visible
+    # The costs and the picture, and a copy of both when they are saved.
+    return model + 2 * (8 * n_updates + picture) + ROUND_BYTES * n_rounds
 
 
 def make_dbn(args, n_visible, n_classes):

@@ -138,14 +138,16 @@ class RBMRun(Run):
         self.sampling = sampling_graph(self.rbm, start, self.steps)
         self.curve = TrainingCurve(args.output / "training_curve.csv")
         self.progress = Progress(
+            PROGRAM,
             args.output,
             settings_of(args),
             checksum(dict(enumerate(pictures))),
-            stages={"training": self.training["updates"], "sampling": self.sampling["updates"]},
             n_updates=n_updates,
             picture=empty_picture(args.n_samples, *start.shape),
             checkpoint_every=args.checkpoint_every,
         )
+        updates = {"training": self.training["updates"], "sampling": self.sampling["updates"]}
+        self.progress.attach(updates)
 
     def work(self):
         self.train()

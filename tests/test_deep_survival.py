@@ -15,7 +15,7 @@ from progress import FILE, load_checkpoint
 from test_scripts import check_refusal, run, save_bars
 from test_survival import assert_same, die_in, started, wait_for, wait_for_line
 
-from rbm_sym.checkpoint import load_arrays
+from rbm_sym.checkpoint import load_arrays, save_arrays
 
 # Graphs of many kinds, which would be compiled for minutes. Without the second one, a BLAS is
 # looked for.
@@ -57,16 +57,16 @@ def contents(output):
 
 
 def test_a_run_that_is_killed_again_and_again_goes_on_to_the_bit(folder, options, uninterrupted):
-    """After each of these numbers of updates and rows; each process saves once as it begins."""
+    """After each of these numbers of updates and rows."""
     output = folder / "killed"
     program = ["--output", output, *options]
     for calls, n_updates, n_rows in [
         (0, 0, 0),  # before anything is made
-        (5, 5, 0),  # in an epoch of the first layer
-        (14, 18, 0),  # in one of the second, after a save for each update and the layer
-        (16, 32, 1),  # between samples
-        (6, 35, 3),  # in a round of fine-tuning, after three saves of samples
-        (9, 44, 3),  # in the next one
+        (4, 5, 0),  # in an epoch of the first layer
+        (13, 18, 0),  # in one of the second, after a save for each update and the layer
+        (15, 32, 1),  # between samples
+        (5, 35, 3),  # in a round of fine-tuning, after three saves of samples
+        (8, 44, 3),  # in the next one
     ]:
         die_in("train_dbn.py", "save", calls, *program, cwd=folder, flags=FLAGS)
         _, state = load_checkpoint(output)
@@ -142,7 +142,7 @@ def test_other_settings_and_labels_are_refused(folder, options, uninterrupted):
         result = run("train_dbn.py", "--resume", "whole", *more, cwd=folder, flags=FLAGS)
         check_refusal(result, message)
     other = run("train_rbm.py", "--resume", "whole", cwd=folder)
-    check_refusal(other, "its settings are not those of this program")
+    check_refusal(other, "whole: a run of train_dbn.py; resume it with that")
     assert_same(contents(folder / "whole"), before)
 
 
@@ -159,3 +159,31 @@ def test_a_diverged_layer_keeps_the_checkpoint_before(folder, options):
     ), result.stderr
     arrays, _ = load_checkpoint(folder / "diverged")
     assert all(np.isfinite(array).all() for name, array in arrays.items() if "W" in name)
+
+
+def test_a_run_without_a_reader_is_saved_between_samples(folder, options):
+    output = folder / "unread"
+    more = [*options, "--n-samples", 40, "--checkpoint-every", "10min", "--output", output]
+    with started("train_dbn.py", *more, cwd=folder, flags=FLAGS) as process:
+        wait_for_line(process, "plotting sample  0")
+        process.stdout.close()
+        process.wait()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert 0 < load_checkpoint(output)[1]["n_rows"] < 40
+
+
+def test_records_that_do_not_fit_are_refused(folder, uninterrupted):
+    arrays, state = load_arrays(folder / "whole" / FILE)
+    seconds = arrays["records/seconds"]
+    (folder / "torn").mkdir()
+    for changed, n_updates in [
+        ({}, 12),
+        ({"records/validation errors": np.zeros(0)}, 64),
+        ({"records/seconds": seconds[:5]}, 64),
+        ({"records/seconds": np.where(np.arange(seconds.size) == 2, np.nan, seconds)}, 64),
+    ]:
+        changed["costs"] = arrays["costs"][:n_updates]
+        torn = state | {"n_updates": n_updates}
+        save_arrays(folder / "torn" / FILE, arrays | changed, torn)
+        result = run("train_dbn.py", "--resume", "torn", cwd=folder, flags=FLAGS)
+        check_refusal(result, rf"torn/{FILE}: {n_updates} updates do not fit the records of \d")

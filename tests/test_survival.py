@@ -417,7 +417,7 @@ def test_checkpoints_of_other_formats_and_with_other_contents_are_refused(folder
     arrays, state = load_arrays(output / FILE)
     (W,) = (name for name in arrays if name.endswith(" W"))
     for changed_arrays, changed_state, message in [
-        ({}, {"format": 2}, "a checkpoint of format 2, and this program reads format 1"),
+        ({}, {"format": 1}, "a checkpoint of format 1, and this program reads format 2"),
         ({}, {"format": None}, "format None"),
         ({}, {"n_updates": "ten"}, "'n_updates' is 'ten'"),
         ({}, {"n_updates": 11}, r"'costs' must be .*\(11,\), not .*\(10,\)"),
