@@ -19,7 +19,7 @@ from rbm_sym.training import check_finite, compile_now, run_epoch
 
 
 def run_program(program, parser, run_class):
-    """What a training program does: begin a run, or resume one, and see it through."""
+    """What a training program does, whoever interrupts it."""
     if sys.stdout is not None:
         # A folder's name need not be one that can be printed.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -33,6 +33,7 @@ def run_program(program, parser, run_class):
 
 
 def see_through(program, parser, given, run_class, interruption):
+    """Begin or resume the run that the options name, and do all that is left of it."""
     if given.resume is None:
         make_folder(given.output)
     # Before the checkpoint is read: another run may be about to write it.

@@ -122,7 +122,7 @@ class DBNRun(Run):
         n_labelled = n_batches if args.labelled is None else args.labelled // args.batch_size
         print("... building the model")
         n_visible = pictures[0].shape[1]
-        n_classes = 1 + max(map(np.max, labels))
+        n_classes = 1 + int(max(map(np.max, labels)))
         check_memory(
             memory_needed(args, n_visible, n_classes, n_batches, n_labelled),
             "--hidden-layers, --pretraining-epochs, --finetuning-epochs, --n-samples: take smaller "
