@@ -426,7 +426,7 @@ def test_training_refuses_in_one_line(folder, small_data, arguments, message):
         (["--labelled", 7], "batch_size: at most the number of training examples, 7, not 8"),
         (["--hidden-layers", 0], "--hidden-layers: .*not 0"),
         (["--hidden-layers", 10**6, 10**6], "--hidden-layers, .* GB of memory are needed"),
-        (["--finetuning-epochs", 10**12], "--finetuning-epochs: .* GB of memory are needed"),
+        (["--finetuning-epochs", 10**12], "--finetuning-epochs, .* GB of memory are needed"),
         (["--pretraining-rate", 0], "--pretraining-rate: .*not 0"),
         (["--finetuning-rate", "nan"], "--finetuning-rate: .*not nan"),
         (["--n-chains", 30], "--n-chains: fewer than the 30 test pictures, not 30"),
