@@ -26,7 +26,7 @@ SIZE = [
     "--hidden-layers", 7, 5, "--batch-size", 8, "--k", 1, "--n-chains", 5, "--n-samples", 3,
     "--steps", 2, "--pretraining-epochs", 2, "--finetuning-epochs", 4,
 ]  # fmt: skip
-N_PRETRAINING, N_UPDATES = 32, 64
+N_UPDATES = 64
 
 
 @pytest.fixture(scope="module")
