@@ -248,20 +248,19 @@ def blas_of(package):
 
     Wheels of the two bring one each; elsewhere, both may share what the system has.
     """
-    libraries = [] if threadpoolctl is None else threadpoolctl.threadpool_info()
-    libraries = [library for library in libraries if library["user_api"] == "blas"]
-    owners = [re.search(r"(scipy|numpy)(\.libs|.\.dylibs)", x["filepath"]) for x in libraries]
-    owners = [owner and owner[1] for owner in owners]
-    owner = package.lower() if package.lower() in owners else None
-    found = [x for x, its_owner in zip(libraries, owners, strict=True) if its_owner == owner]
+    libraries = {None: [], "scipy": [], "numpy": []}
+    for library in [] if threadpoolctl is None else threadpoolctl.threadpool_info():
+        if library["user_api"] == "blas":
+            owner = re.search(r"(scipy|numpy)(\.libs|.\.dylibs)", library["filepath"])
+            libraries[owner and owner[1]].append(library)
+    found = libraries[package.lower()] or libraries[None]
 
-    def told(*keys):
-        return (
-            ", ".join(" ".join(str(x.get(key, UNKNOWN)) for key in keys) for x in found) or UNKNOWN
-        )
+    def told(key):
+        return ", ".join(str(library.get(key, UNKNOWN)) for library in found) or UNKNOWN
 
     return {
-        f"{package}'s BLAS": told("internal_api", "version"),
+        f"{package}'s BLAS": told("internal_api"),
+        f"version of {package}'s BLAS": told("version"),
         f"kernels of {package}'s BLAS": told("architecture"),
         f"threads of {package}'s BLAS": told("num_threads"),
     }
