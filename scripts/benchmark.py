@@ -8,6 +8,7 @@ package brings); Theano runs in a Python of its own.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -20,7 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import pytensor
-from command_line import import_pyplot, make_folder, one_line_errors, whole_number
+from command_line import (
+    import_pyplot,
+    make_folder,
+    one_line_errors,
+    some_name,
+    some_path,
+    whole_number,
+)
 from peers import rbm_sym_training
 
 import rbm_sym
@@ -101,13 +109,15 @@ def argument_parser():
     parser.add_argument("--rounds", type=whole_number(1), default=15)
     parser.add_argument("--updates", type=whole_number(1), default=40, help="of each, in a round")
     parser.add_argument("--threads", type=whole_number(1), nargs="+", default=[1, 2])
-    parser.add_argument("--theano-python", metavar="PATH", help="a Python that has Theano")
+    parser.add_argument(
+        "--theano-python", type=some_name, metavar="PATH", help="a Python that has Theano"
+    )
     parser.add_argument(
         "--sweep", action="store_true", help="over batch size, hidden units, k and more"
     )
     parser.add_argument("--without", action="store_true", help="each rewrite left out")
     parser.add_argument("--no-limits", action="store_true", help="no estimate of what is possible")
-    parser.add_argument("--output", type=Path, default=Path("benchmark"), help="folder")
+    parser.add_argument("--output", type=some_path, default=Path("benchmark"), help="folder")
     return parser
 
 
@@ -145,8 +155,10 @@ class Runner:
         self.ready = self.ask(json.dumps(settings))
 
     def ask(self, line):
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
+        # To write to a process that has ended is no closed pipe of ours.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
         for answer in self.process.stdout:
             if answer.startswith("{"):
                 return json.loads(answer)
@@ -160,8 +172,7 @@ class Runner:
         return answer
 
     def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()
 
 
 class Contest:

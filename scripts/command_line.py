@@ -1,6 +1,7 @@
 """What the programs' command lines have in common."""
 
 import argparse
+import os
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ try:
     from tqdm import tqdm
 except ImportError:
     tqdm = None
+
+# 128 and the number of SIGPIPE, which not every system has.
+CLOSED_PIPE = 141
 
 
 def whole_number(least, below=None):
@@ -30,6 +34,18 @@ def whole_number(least, below=None):
     return parse
 
 
+def some_name(text):
+    """An argparse type: a text that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("a name is needed, not an empty text")
+    return text
+
+
+def some_path(text):
+    """An argparse type: a path. An empty one would be the current folder."""
+    return Path(some_name(text))
+
+
 def add_training_options(parser, batch_size, output):
     """Options that the training programs share; two have defaults of the program's own."""
     parser.add_argument(
@@ -46,7 +62,7 @@ def add_training_options(parser, batch_size, output):
     )
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
     parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--output", type=Path, default=Path(output), help="folder")
+    parser.add_argument("--output", type=some_path, default=Path(output), help="folder")
 
 
 def settings_of(args):
@@ -118,12 +134,37 @@ def progress_through(title, unit):
     return progress
 
 
+def flush_output():
+    """Write out what has been printed, where an error can still be caught: not at Python's end."""
+    print(end="", flush=True)
+
+
+def drop_lost_output():
+    """Let go of what has been printed and cannot be written, which Python would try at its end."""
+    try:
+        flush_output()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextmanager
 def one_line_errors(program, *errors):
-    """Turn errors of these classes, and want of memory, into one line and exit status 2."""
+    """Turn errors of these classes, and want of memory, into one line and exit status 2.
+
+    A reader who has read enough, as in `... | head`, is no error: where BrokenPipeError is of these
+    classes, the program ends without a word, with the status that shells give to such an end.
+    """
     try:
-        yield
+        try:
+            yield
+        except SystemExit:
+            flush_output()
+            raise
+        flush_output()
     except (MemoryError, *errors) as error:
+        drop_lost_output()
+        if isinstance(error, BrokenPipeError):
+            sys.exit(CLOSED_PIPE)
         line = " ".join(str(error).split()) or "not enough memory"
         print(f"{program}: error: {line}", file=sys.stderr)
         sys.exit(2)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import check_file, import_pyplot, one_line_errors, whole_number
+from command_line import check_file, import_pyplot, one_line_errors, some_path, whole_number
 
 import rbm_sym
 from rbm_sym.arguments import check_learning_rate
@@ -56,7 +56,9 @@ def parse_arguments():
     parser.add_argument("--updates", type=whole_number(N_MEASUREMENTS), default=100_000)
     parser.add_argument("--runs", type=whole_number(1), default=5, help="each from its own weights")
     parser.add_argument("--learning-rate", type=float, default=0.02)
-    parser.add_argument("--output", type=Path, default=Path("algorithms.png"), help="the picture")
+    parser.add_argument(
+        "--output", type=some_path, default=Path("algorithms.png"), help="the picture"
+    )
     return parser.parse_args()
 
 

@@ -23,7 +23,14 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import import_pyplot, make_folder, one_line_errors, whole_number
+from command_line import (
+    import_pyplot,
+    make_folder,
+    one_line_errors,
+    some_name,
+    some_path,
+    whole_number,
+)
 from replay import REFERENCE, cost_differences, first_above, load_runs, record, replay, snapshots
 from train_rbm import argument_parser as training_options
 
@@ -110,13 +117,18 @@ def parse_arguments():
         help="also train here for all 15 epochs, in float64, which takes a quarter of an hour",
     )  # fmt: skip
     parser.add_argument(
-        "--theano-python", metavar="PATH", help="a Python that has Theano, to run it live"
+        "--theano-python",
+        type=some_name,
+        metavar="PATH",
+        help="a Python that has Theano, to run it live",
     )
     parser.add_argument(
-        "--tutorial", type=Path, metavar="FOLDER",
+        "--tutorial", type=some_path, metavar="FOLDER",
         help="where your copy of the tutorial's rbm.py is; else Theano runs a model of our own",
     )  # fmt: skip
-    parser.add_argument("--output", type=Path, default=Path("comparison"), help="(%(default)s)")
+    parser.add_argument(
+        "--output", type=some_path, default=Path("comparison"), help="(%(default)s)"
+    )
     args = parser.parse_args()
     if args.tutorial and not args.theano_python:
         parser.error("--tutorial: give --theano-python too, a Python that has Theano")
@@ -312,9 +324,13 @@ def make_runs(args, there, pictures, at_once):
             name: pool.submit(replay, there[name]["settings"], pictures, args.updates)
             for name in args.runs
         }
-        for name, run in made.items():
-            print(f"... {name}: compiling and training", flush=True)
-            yield name, *run.result()
+        try:
+            for name, run in made.items():
+                print(f"... {name}: compiling and training", flush=True)
+                yield name, *run.result()
+        finally:
+            # Whatever ends the report ends the runs that have not begun.
+            pool.shutdown(cancel_futures=True)
 
 
 def compare_runs(report, made, there, own, n_visible):

@@ -6,10 +6,9 @@ log-likelihood lies between the two figures. A model with a small layer is summe
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
-from command_line import one_line_errors, progress_through, whole_number
+from command_line import one_line_errors, progress_through, some_path, whole_number
 from sample_rbm import load_rbm, read_sets
 
 from rbm_sym.datasets import draw_binary
@@ -39,7 +38,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("model", type=Path, help="the rbm.npz of train_rbm.py")
+    parser.add_argument("model", type=some_path, help="the rbm.npz of train_rbm.py")
     parser.add_argument("--dataset", default="digits", help="as for train_rbm.py")
     add_estimate_options(parser)
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)

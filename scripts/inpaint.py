@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytensor
-from command_line import check_file, one_line_errors, whole_number
+from command_line import check_file, one_line_errors, some_path, whole_number
 from sample_rbm import load_rbm, picture_shape, read_sets
 
 import rbm_sym
@@ -48,7 +48,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("model", type=Path, help="the rbm.npz of train_rbm.py")
+    parser.add_argument("model", type=some_path, help="the rbm.npz of train_rbm.py")
     parser.add_argument("--dataset", default="digits", help="as for train_rbm.py")
     parser.add_argument("--hide", choices=HALVES, default="right", help="the half to complete")
     parser.add_argument("--n-pictures", type=whole_number(1), default=1000, help="test pictures")
@@ -57,7 +57,9 @@ def parse_arguments():
         help=f"samples that a completion is the mean of, {STEPS_BETWEEN_SAMPLES} Gibbs steps apart",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
-    parser.add_argument("--output", type=Path, default=Path("inpainted.png"), help="the picture")
+    parser.add_argument(
+        "--output", type=some_path, default=Path("inpainted.png"), help="the picture"
+    )
     return parser.parse_args()
 
 

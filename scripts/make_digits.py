@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from command_line import some_path
 
 from rbm_sym.datasets import PARTS, read_arrays
 
@@ -41,7 +42,7 @@ def add_array(archive, name, array):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mnist", help="path of mnist.pkl.gz")
-    parser.add_argument("--output", type=Path, default=DIGITS, help="default: %(default)s")
+    parser.add_argument("--output", type=some_path, default=DIGITS, help="default: %(default)s")
     options = parser.parse_args()
     options.output.write_bytes(pack(read_arrays(options.mnist)))
 

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from command_line import make_folder, one_line_errors, progress_bar, settings_of
+from command_line import make_folder, one_line_errors, progress_bar, settings_of, some_path
 from interruption import Interruption
 from progress import FILE, changed_versions, checkpoint_times, load_checkpoint
 from sample_rbm import compile_chain, plot_sample
@@ -59,7 +59,7 @@ def add_run_options(parser, run_class):
         help="how often the state of the run is saved, in minutes, epochs, or both",
     )  # fmt: skip
     parser.add_argument(
-        "--resume", type=Path, metavar="OUTPUT",
+        "--resume", type=some_path, metavar="OUTPUT",
         help="go on with the run in this folder, with its own settings; more "
         f"{option(run_class.may_grow)} are allowed, and its data may have moved (--dataset)",
     )  # fmt: skip

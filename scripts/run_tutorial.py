@@ -14,6 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from command_line import one_line_errors, some_path
+
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
 BLOCK = re.compile(
     r"(?:\]\(\.\./(?P<quoted>rbm_sym/\w+\.py)\):\n\n)?"
@@ -43,7 +45,10 @@ class Block:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--pictures", type=Path, metavar="FOLDER", help="keep the pictures that the listings save"
+        "--pictures",
+        type=some_path,
+        metavar="FOLDER",
+        help="keep the pictures that the listings save",
     )
     pictures = parser.parse_args().pictures
     # The working directory changes.
@@ -119,4 +124,6 @@ def keep_pictures(source, destination):
 
 
 if __name__ == "__main__":
-    main()
+    # Other errors are the page's, and their traceback names its line.
+    with one_line_errors("run_tutorial.py", BrokenPipeError):
+        main()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import check_file, one_line_errors, whole_number
+from command_line import check_file, one_line_errors, some_path, whole_number
 
 import rbm_sym
 from rbm_sym.checkpoint import load_arrays, save_arrays
@@ -42,7 +42,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("model", type=Path, help="the rbm.npz of train_rbm.py")
+    parser.add_argument("model", type=some_path, help="the rbm.npz of train_rbm.py")
     parser.add_argument(
         "--start", choices=["data", "random"], default="data",
         help="chains start at test pictures of the data set, or at random pictures",
@@ -55,9 +55,9 @@ def parse_arguments():
     )
     parser.add_argument("--stream", choices=["mrg", "shared"], default="mrg")
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
-    parser.add_argument("--output", type=Path, default=Path("samples.png"), help="the picture")
+    parser.add_argument("--output", type=some_path, default=Path("samples.png"), help="the picture")
     parser.add_argument(
-        "--features", type=Path, metavar="FILE",
+        "--features", type=some_path, metavar="FILE",
         help="write P(h = 1 | v) for the whole data set to this .npz: train_x, train_y, ...",
     )  # fmt: skip
     args = parser.parse_args()
@@ -116,11 +116,10 @@ def choose_start(args, rbm, sets, numpy_rng):
 def consecutive_pictures(test_x, n_chains, numpy_rng):
     """`n_chains` test pictures in a row, from a random place on, as the tutorial takes them."""
     pictures = test_x.get_value(borrow=True)
-    if n_chains >= len(pictures):
-        raise ValueError(
-            f"--n-chains: fewer than the {len(pictures)} test pictures, not {n_chains}"
-        )
-    first = numpy_rng.randint(len(pictures) - n_chains)
+    if n_chains > len(pictures):
+        raise ValueError(f"--n-chains: at most the {len(pictures)} test pictures, not {n_chains}")
+    # The tutorial's draw, which never takes the last place but where there is no other.
+    first = numpy_rng.randint(max(1, len(pictures) - n_chains))
     return pictures[first : first + n_chains]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytensor
 import pytensor.tensor as pt
-from command_line import check_file, one_line_errors, whole_number
+from command_line import check_file, one_line_errors, some_path, whole_number
 from dot import COLORS, dot_source
 from pytensor import d3viz
 from pytensor.d3viz.d3viz import safe_json
@@ -69,7 +69,7 @@ def argument_parser():
         help="compile with the rewrites of rbm_sym, or with PyTensor's own alone",
     )  # fmt: skip
     parser.add_argument("--depth", type=whole_number(1), help="print no deeper than this")
-    parser.add_argument("--output", type=Path, default=Path("graph.html"), help="the picture")
+    parser.add_argument("--output", type=some_path, default=Path("graph.html"), help="the picture")
     parser.set_defaults(batch_size=20)
     return parser
 

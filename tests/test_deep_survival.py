@@ -4,9 +4,11 @@ import csv
 import random
 import re
 import shlex
+import shutil
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,6 +146,15 @@ def test_other_settings_and_labels_are_refused(folder, options, uninterrupted):
     other = run("train_rbm.py", "--resume", "whole", cwd=folder)
     check_refusal(other, "whole: a run of train_dbn.py; resume it with that")
     assert_same(contents(folder / "whole"), before)
+
+
+def test_other_versions_are_told(folder, uninterrupted):
+    output = Path(shutil.copytree(folder / "whole", folder / "versions"))
+    arrays, state = load_arrays(output / FILE)
+    state["versions"] |= {"scipy": "1.0", "source of rbm_sym": "0" * 64}
+    save_arrays(output / FILE, arrays, state)
+    said = resume(output, cwd=folder).stdout
+    assert re.search(r": scipy 1\.0 then, \S+ now; the source of rbm_sym has changed\n", said)
 
 
 @pytest.mark.slow

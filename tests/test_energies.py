@@ -5,6 +5,7 @@ the seeds that are fixed here, a correct program that had drawn other numbers wo
 comparison with probability 7e-6.
 """
 
+import ast
 import itertools
 import re
 
@@ -18,7 +19,7 @@ from gaussian_rbm import GaussianRBM
 from hidden_levels import HiddenLevelsRBM
 from langevin import NetworkEnergy
 from one_hot_rbm import OneHotRBM, one_hot
-from test_scripts import ROOT, run
+from test_scripts import ROOT, check_refusal, run
 
 from rbm_sym import RBM, gibbs_chain
 
@@ -28,6 +29,7 @@ pytestmark = [
     pytest.mark.usefixtures("double"),
     pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS"),
 ]
+ENERGIES = ROOT / "scripts" / "energies"
 N_CHAINS = 20_000
 N_STEPS = 3
 
@@ -297,6 +299,18 @@ def output_of(program, *arguments):
 
 def numbers_in(output, pattern):
     return [float(number) for number in re.findall(pattern, output)]
+
+
+@pytest.mark.parametrize("program", sorted(path.name for path in ENERGIES.glob("*.py")))
+def test_the_programs_know_their_options(program):
+    result = run(f"energies/{program}", "--help", cwd=ROOT)
+    assert result.returncode == 0 and result.stderr == ""
+    said = "\n".join(result.stdout.splitlines())
+    (first, *_) = ast.get_docstring(ast.parse((ENERGIES / program).read_text())).splitlines()
+    assert f"usage: {program} [-h]" in said and f"\n{first}\n" in said and "epoch " not in said
+    result = run(f"energies/{program}", "--unknown", cwd=ROOT)
+    check_refusal(result, "unrecognized arguments: --unknown")
+    assert result.stdout == ""
 
 
 @pytest.mark.slow

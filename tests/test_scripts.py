@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytest
+from benchmark import Runner
+from command_line import CLOSED_PIPE
 from enumeration import EnumeratedRBM
 from PIL import Image
+from sample_rbm import consecutive_pictures
 
 from rbm_sym.checkpoint import save_arrays
 from rbm_sym.datasets import draw_binary, read_arrays
@@ -21,12 +24,12 @@ ROOT = Path(__file__).parent.parent
 HIDDEN = 12
 
 
-def start(script, *arguments, cwd, flags="", **options):
+def start(script, *arguments, cwd, flags="", stdout=subprocess.PIPE, **options):
     """A process that runs a program, and whose output can be read."""
     flags = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), flags]))
     return subprocess.Popen(
         [sys.executable, "-W", "error", ROOT / "scripts" / script, *map(str, arguments)],
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
@@ -404,9 +407,11 @@ BAD_TRAINING = [
     (["--dataset", ""], "dataset must be .*not an empty text"),
     (["--n-hidden", 0], "--n-hidden: .*not 0"),
     (["--epochs", "two"], "--epochs: .*not two"),
-    (["--n-chains", 30], "--n-chains: fewer than the 30 test pictures, not 30"),
+    (["--n-chains", 31], "--n-chains: at most the 30 test pictures, not 31"),
     (["--seed", 2**32], "--seed: "),
     (["--algorithm", "sgd"], "--algorithm: .*sgd"),
+    (["--output", ""], "--output: a name is needed"),
+    (["--resume", ""], "--resume: a name is needed"),
     (["--output", "bars.npz"], "bars.npz: cannot write"),
     (["--output", "/proc/rbm"], "/proc/rbm: cannot write"),
 ]
@@ -429,7 +434,7 @@ def test_training_refuses_in_one_line(folder, small_data, arguments, message):
         (["--finetuning-epochs", 10**12], "--finetuning-epochs, .* GB of memory are needed"),
         (["--pretraining-rate", 0], "--pretraining-rate: .*not 0"),
         (["--finetuning-rate", "nan"], "--finetuning-rate: .*not nan"),
-        (["--n-chains", 30], "--n-chains: fewer than the 30 test pictures, not 30"),
+        (["--n-chains", 31], "--n-chains: at most the 30 test pictures, not 31"),
         (["--dataset", "nowhere.npz"], "nowhere.npz: no such file"),
         (["--output", "bars.npz"], "bars.npz: cannot write"),
     ],
@@ -460,6 +465,111 @@ def test_sampling_refuses_in_one_line(folder, small_data):
         (["other.npz", "--start", "random", "--output", "text.npz/a.png"], "cannot write"),
     ]:
         check_refusal(run("sample_rbm.py", *arguments, cwd=folder), message)
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("train_dbn.py", ["--output", ""]),
+        ("train_dbn.py", ["--resume", ""]),
+        ("sample_rbm.py", [""]),
+        ("sample_rbm.py", ["rbm.npz", "--output", ""]),
+        ("sample_rbm.py", ["rbm.npz", "--features="]),
+        ("estimate_likelihood.py", [""]),
+        ("inpaint.py", ["rbm.npz", "--output", ""]),
+        ("show_graph.py", ["--output", ""]),
+        ("compare_algorithms.py", ["--output", ""]),
+        ("compare_tutorial.py", ["--output", ""]),
+        ("compare_tutorial.py", ["--tutorial", "", "--theano-python", "python"]),
+        ("compare_tutorial.py", ["--theano-python", ""]),
+        ("benchmark.py", ["--output", ""]),
+        ("benchmark.py", ["--theano-python", ""]),
+        ("run_tutorial.py", ["--pictures", ""]),
+        ("make_digits.py", ["mnist.pkl.gz", "--output", ""]),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(tmp_path, program, arguments):
+    check_refusal(run(program, *arguments, cwd=tmp_path), ": a name is needed, not an empty text")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("n_chains", [1, 20, 29])
+def test_chains_start_where_the_tutorials_do(n_chains):
+    pictures = pytensor.shared(np.arange(30.0)[:, None])
+    for seed in range(5):
+        first = np.random.RandomState(seed).randint(30 - n_chains)
+        found = consecutive_pictures(pictures, n_chains, np.random.RandomState(seed))
+        assert found.ravel().tolist() == list(range(first, first + n_chains))
+
+
+def test_all_test_pictures_may_start_a_chain(trained, folder, small_data):
+    three = pytensor.shared(np.arange(3.0)[:, None])
+    found = consecutive_pictures(three, 3, np.random.RandomState(1))
+    assert found.ravel().tolist() == [0, 1, 2]
+    options = ["--dataset", small_data, "--n-samples", 1, "--steps", 1, "--output", "all.png"]
+    model = trained[1] / "rbm.npz"
+    result = run("sample_rbm.py", model, "--n-chains", 30, *options, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert picture_size(folder / "all.png") == (5 * 30 - 1, 4 * 1 + 1)
+    result = run("sample_rbm.py", model, "--n-chains", 31, *options, cwd=folder)
+    check_refusal(result, "--n-chains: at most the 30 test pictures, not 31")
+
+
+# Most of them print less than a pipe holds: what they have printed is written at their end.
+WITHOUT_A_READER = {
+    "sample_rbm.py": ["tiny.npz", "--start", "random", "--n-chains", 6, "--steps", 2],
+    "estimate_likelihood.py": ["tiny.npz", "--dataset", "bars.npz", "--n-temperatures", 50],
+    "inpaint.py": ["tiny.npz", "--dataset", "bars.npz", "--n-samples", 1],
+    "show_graph.py": [],
+    "compare_tutorial.py": ["--runs", "tutorial_cd1_mrg_float64", "--updates", 1],
+}
+
+
+@pytest.fixture(scope="module")
+def tiny_model(folder, small_data):
+    parameters = {"W": np.zeros((12, 2)), "hbias": np.zeros(2), "vbias": np.zeros(12)}
+    save_arrays(folder / "tiny.npz", parameters, {})
+
+
+@pytest.mark.parametrize("program", WITHOUT_A_READER)
+@pytest.mark.usefixtures("tiny_model")
+def test_a_program_without_a_reader_ends_quietly(folder, program, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")
+    for arguments in (WITHOUT_A_READER[program], ["--help"]):
+        with start(program, *arguments, cwd=folder) as process:
+            process.stdout.close()
+            assert process.stderr.read() == ""
+        assert process.returncode == CLOSED_PIPE
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_the_first_line_is_enough(folder, unbuffered, monkeypatch):
+    """As in a shell; with PYTHONUNBUFFERED, nothing is left to be written at the end."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with start("show_graph.py", cwd=folder) as process:
+        head = subprocess.run(["head", "-1"], stdin=process.stdout, capture_output=True, text=True)
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert head.stdout == "=== Before compilation\n"
+    assert process.returncode == CLOSED_PIPE
+
+
+def test_a_contestant_that_has_ended_is_no_reader_of_ours(tmp_path):
+    runner = Runner(sys.executable, {"contestant": "nobody"}, 1, tmp_path)
+    runner.process.wait()
+    for answer in (runner.ready, runner.ask(1)):
+        assert answer == {"missing": "it ended with an error", "supported": True}
+    runner.stop()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_a_full_disk_behind_the_output_is_one_line(folder, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")
+    for arguments in ([], ["--help"]):
+        with open("/dev/full", "w") as full:
+            result = run("show_graph.py", *arguments, cwd=folder, stdout=full)
+        assert result.returncode == 2
+        assert result.stderr == "show_graph.py: error: [Errno 28] No space left on device\n"
 
 
 def test_divergence_is_one_line(train):

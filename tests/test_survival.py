@@ -5,6 +5,7 @@ How many kills, damages and minutes there are is an option; see docs/reliability
 
 import contextlib
 import json
+import os
 import random
 import re
 import resource
@@ -13,6 +14,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import time
 from collections import Counter
 from functools import partial
@@ -26,6 +28,7 @@ from peers import rbm_sym_training
 from PIL import Image
 from progress import FILE, load_checkpoint
 from test_scripts import ROOT, check_refusal, run, save_bars, start
+from threadpoolctl import threadpool_info
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.datasets import read_arrays
@@ -33,6 +36,8 @@ from rbm_sym.files import UNFINISHED
 from rbm_sym.training import run_epoch
 
 EPOCHS, UPDATES_AN_EPOCH, ROWS = 4, 6, 5
+# In the order in which a checkpoint names them.
+LIBRARIES = ["SciPy", "NumPy"]
 DYING = ROOT / "tests" / "dying.py"
 SIZE = ["--n-hidden", 12, "--batch-size", 10, "--n-chains", 5]
 # What must go on to the bit: both algorithms, both streams, both precisions. These two are compiled
@@ -442,13 +447,115 @@ def test_checkpoints_of_other_formats_and_with_other_contents_are_refused(folder
         check_refusal(run("train_rbm.py", "--resume", output, cwd=folder), message)
 
 
-def test_other_versions_are_told(folder, unfinished):
+def test_other_versions_are_told(folder, unfinished, uninterrupted):
     output = unfinished("versions")
     arrays, state = load_arrays(output / FILE)
-    state["versions"]["numpy"] = "1.26.4"
+    features = state["versions"]["processor features"].split()
+    others = [*features[1:], "avx9"]
+    state["versions"] |= {
+        "numpy": "1.26.4", "processor features": " ".join(others), "source of rbm_sym": "0" * 64
+    }  # fmt: skip
     save_arrays(output / FILE, arrays, state)
     said = resume(output, cwd=folder).stdout
-    assert f"round otherwise: numpy 1.26.4 then, {np.__version__} now\n" in said
+    assert (
+        f"round otherwise: numpy 1.26.4 then, {np.__version__} now; processor features then but "
+        f"not now: avx9; processor features now but not then: {features[0]}; the source of "
+        "rbm_sym has changed\n"
+    ) in said
+    # What has been done since was done with what there is now.
+    assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
+
+
+def test_a_checkpoint_of_fewer_versions_goes_on(folder, unfinished, uninterrupted):
+    """As earlier programs wrote it, of which it is not known what else has changed."""
+    output = unfinished("fewer versions")
+    arrays, state = load_arrays(output / FILE)
+    known = ("rbm_sym", "python", "pytensor", "numba", "numpy")
+    state["versions"] = {name: state["versions"][name] for name in known}
+    save_arrays(output / FILE, arrays, state)
+    said = resume(output, cwd=folder).stdout
+    (line,) = re.findall(r"round otherwise: (.*)", said)
+    assert re.fullmatch(r"llvmlite, scipy, .*, source of rbm_sym not recorded then", line)
+    assert " now" not in line
+    assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
+
+
+WITHOUT_THREADPOOLCTL = "import sys; sys.modules['threadpoolctl'] = None; "
+
+
+def changes(tmp_path, before, code="", **environment):
+    """What a new process finds changed about `versions`, and its own."""
+    code += "import json, progress; before = json.loads(input()); "
+    code += "print(json.dumps([progress.changed_versions(before), progress.versions()]))"
+    paths = [environment.pop("rbm_sym", ROOT), ROOT / "scripts"]
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, paths))
+    result = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(before), env=os.environ | environment,
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def versions_here(folder):
+    return changes(folder, {})[1]
+
+
+def test_the_same_is_no_change(folder, versions_here):
+    assert changes(folder, versions_here)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "change"),
+    [
+        ({"OPENBLAS_NUM_THREADS": "2"}, "threads of {}'s BLAS 1 then, 2 now"),
+        ({"OPENBLAS_CORETYPE": "Prescott"}, r"kernels of {}'s BLAS \w+ then, \w+ now"),
+    ],
+)
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="OpenBLAS takes no more threads than cores")
+def test_another_way_of_the_same_blas_is_told(folder, versions_here, environment, change):
+    """Where SciPy and NumPy bring an OpenBLAS each, as their wheels do."""
+    if [library["internal_api"] for library in threadpool_info()].count("openblas") != 2:
+        pytest.skip("needs two of OpenBLAS")
+    expected = "; ".join(change.format(name) for name in LIBRARIES)
+    assert re.fullmatch(expected, changes(folder, versions_here, **environment)[0])
+
+
+def test_another_processor_is_told(folder, versions_here):
+    found, _ = changes(folder, versions_here, NUMBA_CPU_NAME="generic")
+    before = versions_here["processor"]
+    gone = ", ".join(sorted(versions_here["processor features"].split()))
+    assert found == (
+        f"processor {before} then, generic now; processor features then but not now: {gone}"
+    )
+
+
+def test_another_source_is_told(tmp_path, versions_here):
+    shutil.copytree(ROOT / "rbm_sym", tmp_path / "rbm_sym")
+    assert changes(tmp_path, versions_here, rbm_sym=tmp_path)[0] is None
+    path = tmp_path / "rbm_sym" / "rewrites" / "sums.py"
+    # One character, as of a constant; here of the docstring.
+    path.write_text(path.read_text().replace(".", "!", 1))
+    found, _ = changes(tmp_path, versions_here, rbm_sym=tmp_path)
+    assert found == "the source of rbm_sym has changed"
+
+
+def test_another_mode_is_told(folder, versions_here):
+    flags = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), "mode=FAST_COMPILE"]))
+    found, _ = changes(folder, versions_here, PYTENSOR_FLAGS=flags)
+    before = versions_here["PyTensor's flags"]
+    now = before.replace("mode=Mode", "mode=FAST_COMPILE")
+    assert now != before and found == f"PyTensor's flags {before} then, {now} now"
+
+
+def test_without_threadpoolctl_the_blas_is_not_known(folder, versions_here):
+    found, without = changes(folder, versions_here, WITHOUT_THREADPOOLCTL)
+    names = [name for name in versions_here if "BLAS" in name]
+    assert len(names) == 8 and {without[name] for name in names} == {"unknown"}
+    assert found == f"{', '.join(names)} not known now"
+    assert changes(folder, without)[0] == f"{', '.join(names)} not recorded then"
+    assert changes(folder, without, WITHOUT_THREADPOOLCTL)[0] is None
 
 
 # --- damaged --------------------------------------------------------------------------------------

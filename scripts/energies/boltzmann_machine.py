@@ -6,6 +6,7 @@
 others: a chain over the units within each step of the chain over sweeps, scan in scan.
 """
 
+import argparse
 import itertools
 
 import numpy as np
@@ -52,6 +53,9 @@ class BoltzmannMachine(EnergyModel):
 
 def main():
     """All pictures of 3 × 3 pixels whose rows are alike or whose columns are alike."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     states = np.array(list(itertools.product([0, 1], repeat=9)), dtype=pytensor.config.floatX)
     square = states.reshape(-1, 3, 3)
     alike = [

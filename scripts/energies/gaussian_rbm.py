@@ -7,6 +7,8 @@ v, hidden unit i is 1 with probability sigmoid(c + (v / σ²)'W)_i. So W is in t
 and a step of the learning rate for W too: standardise the data first, or take a smaller rate.
 """
 
+import argparse
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -67,6 +69,9 @@ class GaussianRBM(RBM):
 
 def main():
     """Digits as real numbers: how much of their variance does a reconstruction leave?"""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     (train_x, _), _, _ = load_data("digits")
     pictures = train_x.get_value()
     # Most pixels at the rim are always 0. A standard deviation of at least 0.1 keeps their noise

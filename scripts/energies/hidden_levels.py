@@ -8,6 +8,8 @@ The values {0, 1} give the binary RBM, {-1, 1} spins, and {0, ..., m} units that
 Hinton 2001).
 """
 
+import argparse
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -53,6 +55,9 @@ class HiddenLevelsRBM(RBM):
 
 def main():
     """Digits, by units with values from -1 to 1 and by counting ones."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     (train_x, _), _, _ = load_data("digits")
     index = pt.lscalar("index")
     for levels in [(-1, 1), range(4)]:

@@ -8,6 +8,8 @@ with noise, and accepted or not so that exp(-F(v)) / Z stays unchanged (Rossky, 
 1978; Roberts and Tweedie 1996).
 """
 
+import argparse
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -64,6 +66,9 @@ class NetworkEnergy(EnergyModel):
 
 def main():
     """Points on a ring in the plane."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     floatX = pytensor.config.floatX
     rng = np.random.RandomState(1)
     angle, radius = rng.uniform(0, 2 * np.pi, 1000), rng.normal(2.5, 0.5, 1000)

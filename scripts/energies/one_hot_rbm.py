@@ -83,12 +83,12 @@ def one_hot(index, n_units):
 def main():
     """Learn digits with their labels, and count how many test digits get a wrong one."""
     parser = argparse.ArgumentParser(
-        description=main.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", default="digits", help="as for train_rbm.py")
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--n-hidden", type=int, default=500)
-    parser.add_argument("--learning-rate", type=float, default=0.05)
+    parser.add_argument("--dataset", default="digits", help="as for train_rbm.py (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=15, help="(%(default)s)")
+    parser.add_argument("--n-hidden", type=int, default=500, help="(%(default)s)")
+    parser.add_argument("--learning-rate", type=float, default=0.05, help="(%(default)s)")
     args = parser.parse_args()
 
     (train_x, train_y), _, (test_x, test_y) = load_data(args.dataset)
