@@ -67,7 +67,7 @@ def check(seed):
         fast = compiled(graph)
         found = run(graph, fast)
     # The same graph without the rewrites, computed by the Ops' own Python.
-    plain_mode = Mode("py", mode.excluding(ALL).optimizer)
+    plain_mode = Mode("py", mode.excluding(ALL, "fusion").optimizer)
     with pytensor.config.change_flags(mode=plain_mode, cxx=""):
         plain = compiled(graph)
         expected = run(graph, plain)
