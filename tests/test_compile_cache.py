@@ -252,7 +252,11 @@ def test_without_a_folder_a_temporary_one_serves(tmp_path, where):
 
 # --- whole runs -----------------------------------------------------------------------------------
 
-SMALL = ["--batch-size", 200, "--k", 1, "--n-hidden", 10, "--n-samples", 1, "--n-chains", 2]
+# The state of the shared streams is small: checkpoints are smaller than machine code.
+SMALL = [
+    "--batch-size", 200, "--k", 1, "--n-hidden", 10, "--n-samples", 1, "--n-chains", 2,
+    "--stream", "shared",
+]  # fmt: skip
 # A kernel, and the whole of an update.
 PARTS = {"kernel": "panels._fill_panels-", "graph": "string.numba_funcified_fgraph-"}
 
@@ -261,9 +265,8 @@ class Runs:
     """Runs of train_rbm.py, each of which finds its compiled functions in a copy of one folder."""
 
     def __init__(self, folder):
-        self.folder, self.warm = folder, folder / "warm"
+        self.folder, self.warm, self.begun = folder, folder / "warm", folder / "begun"
         self.count = 0
-        self.begun = folder / "begun"
         # Compiled here, once.
         self.train("first run", self.warm, self.begun)
         self.expected = {"first run": contents(self.begun)}
@@ -278,6 +281,7 @@ class Runs:
 
     def output(self, how):
         """A folder for a run's output, in which a run of one epoch lies if it is to go on."""
+        self.count += 1
         output = self.folder / f"{how} {self.count}"
         if how == "resume":
             shutil.copytree(self.begun, output)
@@ -332,11 +336,10 @@ def test_a_run_survives_a_damaged_file(runs, damage, suffix, how):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["first run", "resume"])
-@pytest.mark.parametrize("damage", ["cut short", "a bit changed"])
-def test_a_run_survives_if_all_files_are_damaged(runs, damage, how):
+def test_a_run_survives_if_all_files_are_damaged(runs, how):
     compiled = runs.copy()
     for path in (compiled / "numba").iterdir():
-        DAMAGES[damage](path)
+        DAMAGES["a bit changed"](path)
     runs.check(how, compiled, "compiled anew")
 
 
