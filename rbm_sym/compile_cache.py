@@ -31,20 +31,20 @@ from numba.np.ufunc import ufuncbuilder
 
 # The logger's name is for those who want the line elsewhere. Where nothing is said about logging,
 # it goes to stderr as it is; and unlike a warning, it is never an error.
-log = logging.getLogger("rbm_sym")
+_log = logging.getLogger("rbm_sym")
 
 _said = []
 
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
-def say(line):
+def _say(line):
     """Log a line for the user to see, if it is the first in this process."""
-    log.log(logging.INFO if _said else logging.WARNING, "rbm_sym: %s", line)
+    _log.log(logging.INFO if _said else logging.WARNING, "rbm_sym: %s", line)
     _said.append(line)
 
 
-def make_folder():
+def _make_folder():
     """Make PyTensor's folder for numba, or else a temporary one that PyTensor is told to use.
 
     PyTensor itself does not ask for it before it first compiles something.
@@ -57,7 +57,7 @@ def make_folder():
         atexit.register(_remove, temporary, os.getpid())
         # Settings that must not change have no other way; this one has not been used yet.
         vars(type(pytensor.config))["base_compiledir"].val = Path(temporary)
-        say(
+        _say(
             f"no folder for compiled functions can be made at {folder} ({error.strerror}): they "
             "are kept in a temporary one until this process ends, and made anew each time; to "
             "change that, set PYTENSOR_FLAGS=base_compiledir=FOLDER"
@@ -70,7 +70,7 @@ def _remove(folder, owner):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-make_folder()
+_make_folder()
 
 from pytensor.link.numba.cache import NumbaPyTensorCacheLocator  # noqa: E402 (makes the folder)
 
@@ -121,7 +121,7 @@ class CheckedFiles(IndexDataCacheFile):
         except FileNotFoundError:
             return None
         except Exception as error:  # unpickling has any
-            say_damaged(path, error)
+            _say_damaged(path, error)
             return None
 
     def _write(self, path, value):
@@ -146,7 +146,7 @@ class CheckedCache(FunctionCache):
         except Exception as error:
             if not self._is_pytensors:
                 raise
-            say_damaged(self._cache_file._index_path, error)
+            _say_damaged(self._cache_file._index_path, error)
             return None
 
     def save_overload(self, sig, data):
@@ -155,21 +155,21 @@ class CheckedCache(FunctionCache):
         except OSError as error:
             if not self._is_pytensors:
                 raise
-            say(
+            _say(
                 f"{self.cache_path}: compiled functions cannot be kept in this folder "
-                f"({describe(error)}), and are made anew each time; make room for them there, or "
+                f"({_describe(error)}), and are made anew each time; make room for them there, or "
                 "choose another one, PYTENSOR_FLAGS=base_compiledir=FOLDER"
             )
 
 
-def say_damaged(path, error):
-    say(
-        f"{path}: a compiled function cannot be read ({describe(error)}) and is compiled anew; if "
+def _say_damaged(path, error):
+    _say(
+        f"{path}: a compiled function cannot be read ({_describe(error)}) and is compiled anew; if "
         "you read this again, delete that file"
     )
 
 
-def describe(error):
+def _describe(error):
     """Why something failed, in a few words."""
     return getattr(error, "strerror", None) or " ".join(str(error).split()) or repr(error)
 
