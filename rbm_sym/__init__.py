@@ -5,7 +5,7 @@ The modules in reading order: each imports only from those before it.
 
 __version__ = "0.1.0"
 
-from rbm_sym import rounding  # noqa: F401
+from rbm_sym import compile_cache, rounding  # noqa: F401
 from rbm_sym.datasets import load_data
 from rbm_sym.images import save_picture, scale_to_unit_interval, tile_raster_images
 from rbm_sym.streams import MRG_RandomStreams, RandomStreams

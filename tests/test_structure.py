@@ -7,6 +7,7 @@ import rbm_sym
 
 PACKAGE = Path(rbm_sym.__file__).parent
 MODULES = [
+    "compile_cache",
     "rounding",
     "memory",
     "files",
