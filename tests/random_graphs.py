@@ -37,6 +37,8 @@ class RandomGraph:
         if self.chance(0.05):
             self.lengths[0] = 0
         self.ones_are_known = self.chance(0.5)
+        # Every layout and every dtype is compiled anew: most graphs keep to the usual ones.
+        self.has_layouts, self.has_dtypes = self.chance(0.25), self.chance(0.3)
         self.inputs, self.arguments, self.shared, self.updates = [], [], [], {}
         self.makers, self.grey = [], []
 
@@ -49,7 +51,7 @@ class RandomGraph:
         self.add_input(self.column, np.int64(0))
 
         self.outputs = []
-        for _ in range(self.rng.integers(2, 6)):
+        for _ in range(self.rng.integers(1, 4)):
             maker = self.one_of(MAKERS)
             made = maker(self)
             if made is not None:
@@ -57,7 +59,8 @@ class RandomGraph:
                 self.matrices.append(made)
                 self.outputs.append(made[0])
         self.outputs.append(self.matrices[-1][0].sum(axis=0))
-        self.add_derivatives()
+        if self.chance(0.6):
+            self.add_derivatives()
         self.start = [variable.get_value() for variable in self.shared]
 
     # What is drawn.
@@ -76,7 +79,8 @@ class RandomGraph:
 
     def some_float(self):
         """The graph's precision, or now and then the other one."""
-        return self.one_of(["float32", "float64"]) if self.chance(0.1) else self.floatX
+        mixed = self.has_dtypes and self.chance(0.3)
+        return self.one_of(["float32", "float64"]) if mixed else self.floatX
 
     def known(self, shape):
         """What a type says of a shape.
@@ -100,7 +104,7 @@ class RandomGraph:
         return self.rng.standard_normal(shape) / 2
 
     def laid_out(self, array):
-        layout = self.one_of(LAYOUTS) if self.chance(0.5) else "rows"
+        layout = self.one_of(LAYOUTS) if self.has_layouts else "rows"
         if layout == "columns":
             return np.asfortranarray(array)
         if layout == "strided":
@@ -119,7 +123,8 @@ class RandomGraph:
 
     def new_input(self, shape, name, dtype=None, kind=None):
         if dtype is None:
-            dtype = self.one_of(INTEGERS) if self.chance(0.25) else self.some_float()
+            is_whole = self.has_dtypes and self.chance(0.5)
+            dtype = self.one_of(INTEGERS) if is_whole else self.some_float()
         variable = pt.tensor(name, dtype=dtype, shape=self.known(shape))
         self.add_input(variable, self.laid_out(self.numbers(shape, dtype, kind).astype(dtype)))
         return variable, shape
@@ -146,7 +151,7 @@ class RandomGraph:
         """A factor: a number, or an input of any precision."""
         if self.chance(0.4):
             return self.one_of([0.25, -1, 2, -0.5])
-        dtype = self.one_of(["float32", "float64", "int8"])
+        dtype = self.one_of(["float32", "float64", "int8"]) if self.has_dtypes else self.floatX
         scalar = pt.scalar("c", dtype=dtype)
         self.add_input(scalar, np.asarray(self.one_of([1, -1] + [0.5] * (dtype != "int8")), dtype))
         return scalar
