@@ -669,6 +669,17 @@ def test_benchmark_lets_contestants_take_turns(folder, small_data):
     assert found["versions"]["rbm_sym"]["pytensor"] == pytensor.__version__
 
 
+def test_products_are_timed_with_the_rewrites_and_without(folder):
+    """Whatever the machine does meanwhile: only what is marked decides the status."""
+    options = ["--pairs", 1, "--inner", 30, "--forms", "x W", "--dtypes", "float32", "--rows", 4]
+    result = run("benchmark_products.py", *options, cwd=folder)
+    assert not result.stderr and result.returncode == ("!" in result.stdout)
+    header, *cells, last = result.stdout.strip().splitlines()[1:]
+    assert header.split() == ["rows", "ones", "64", "columns", "784", "columns", "2000", "columns"]
+    assert [line.split()[1] for line in cells[:4]] == ["1", "10", "50", "100"]
+    assert last.startswith(f"... {result.stdout.count('!')} cells")
+
+
 def test_benchmark_refuses_a_dataset_that_is_not_there(folder):
     result = run("benchmark.py", "--dataset", "nowhere.npz", cwd=folder)
     assert result.returncode == 2
