@@ -3,6 +3,8 @@
 The modules in reading order: each imports only from those before it.
 """
 
+__version__ = "0.1.0"
+
 from rbm_sym import rounding  # noqa: F401
 from rbm_sym.datasets import load_data
 from rbm_sym.images import save_picture, scale_to_unit_interval, tile_raster_images
@@ -12,8 +14,6 @@ from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.energy import EnergyModel
 from rbm_sym.rbm import RBM
 from rbm_sym.dbn import DBN
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DBN",

@@ -11,7 +11,10 @@ The chain starts from the data (contrastive divergence, CD-k: Hinton 2002) or go
 the last update left it (persistent contrastive divergence, PCD-k: Tieleman 2008).
 """
 
+import pytensor
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+from pytensor.raise_op import CheckAndRaise
 
 from rbm_sym.arguments import check_learning_rate, check_shared, check_step_count
 from rbm_sym.gibbs import gibbs_chain
@@ -97,8 +100,33 @@ class EnergyModel:
         """The gradient of `cost` in each of `params`, with the particles held constant."""
         return pt.grad(self.cost(particles), self.params, consider_constant=[particles])
 
+    def checked(self, lr):
+        """A learning rate with which a training function learns nothing from a spoilt minibatch.
+
+        Parameters
+        ----------
+        lr : number or symbolic scalar
+
+        Returns
+        -------
+        symbolic scalar, equal to `lr`; to compute it raises ValueError if `input` has no rows, or
+        an infinite or undefined number, which a single update would spread over all weights
+        """
+        if not isinstance(lr, Variable):
+            lr = pt.constant(lr, dtype=pytensor.config.floatX)
+        lr = CheckAndRaise(ValueError, "input: a minibatch of at least 1 example is needed")(
+            lr, pt.gt(self.input.shape[0], 0)
+        )
+        spoilt = "input: this minibatch holds an infinite or undefined number; mend the data"
+        # By way of the sums over examples, which are computed a vector at a time.
+        finite = pt.all(pt.isfinite(pt.sum(self.input, axis=0)))
+        return CheckAndRaise(ValueError, spoilt)(lr, finite)
+
     def get_cost_updates(self, lr=0.1, persistent=None, k=1):
         """One update of CD-k or PCD-k.
+
+        When the training function runs, a minibatch of no examples, or one with infinite or
+        undefined numbers, is a ValueError, and the parameters stay as they were.
 
         Parameters
         ----------
@@ -125,7 +153,7 @@ class EnergyModel:
         self._check_training(lr, persistent, k)
         chain_end, updates = self.negative_phase(persistent, k)
         gradients = self.gradients(self.negative_particles(chain_end))
-        updates |= gradient_descent(self.params, gradients, lr)
+        updates |= gradient_descent(self.params, gradients, self.checked(lr))
         monitoring_cost = self.monitoring_cost(chain_end, persistent, updates)
         return monitoring_cost, stream_updates([monitoring_cost, *updates.values()]) | updates
 

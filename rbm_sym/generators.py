@@ -22,14 +22,20 @@ import pytensor.tensor as pt
 from pytensor.gradient import grad_undefined
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.graph.replace import _vectorize_node
+from pytensor.link.numba.dispatch.basic import numba_njit
+from pytensor.tensor.blockwise import vectorize_node_fallback
 from pytensor.tensor.type import integer_dtypes
 
-from rbm_sym.kernels import array_type, copied, flat, kernel, packed, register_in_place
-
-# A kernel's number is part of the key under which numba keeps its machine code on disk:
-# raise it whenever a kernel changes, or old code goes on being used.
-KERNEL_VERSION = 5
+from rbm_sym.kernels import (
+    array_type,
+    copied,
+    flat,
+    kernel,
+    numba_version_of,
+    packed,
+    register_in_place,
+)
 
 # The numbers that a Bernoulli sample is compared with are made so many at a time: they never
 # leave the fastest cache.
@@ -107,6 +113,25 @@ class Bernoulli(Draw):
     def infer_shape(self, *arguments):
         *_, shapes = arguments
         return shapes
+
+
+@_vectorize_node.register(Draw)
+def vectorize_draw(op, node, state, *parameters):
+    """What `vectorize_graph` makes of a draw whose parameters get further axes.
+
+    A Bernoulli sample draws for each number of its new shape, one after the other, and its next
+    state is after all of them. Other draws are vectors of a length that may depend on the new axes.
+    """
+    if state.type.ndim == op.state_type.ndim and isinstance(op, Bernoulli):
+        return op.make_node(state, *parameters)
+    raise the_same_in_each_row(op)
+
+
+def the_same_in_each_row(op):
+    return NotImplementedError(
+        f"vectorize_graph: {op} would give each row the same numbers; draw them in the shape that "
+        "is wanted"
+    )
 
 
 # --- MT19937 ---------------------------------------------------------------------------------
@@ -473,6 +498,13 @@ class Affine(Arithmetic):
         self.fused = fused
 
 
+@_vectorize_node.register(Affine)
+def vectorize_affine(op, node, draws, *parameters):
+    if draws.type.ndim == 1:
+        raise the_same_in_each_row(op)
+    return vectorize_node_fallback(op, node, draws, *parameters)
+
+
 class OnInterval(Affine):
     """low + (high - low) draws, of (draws, low, high)."""
 
@@ -559,25 +591,25 @@ def _numba_draw(op, fill):
             first += fill(new_state, first, draws[first:], norm)
         return new_state, draws
 
-    return draw, KERNEL_VERSION
+    return draw
 
 
-@register_funcify_default_op_cache_key(MersenneTwisterUniform)
+@numba_version_of(MersenneTwisterUniform)
 def numba_mersenne_twister_uniform(op, **kwargs):
     return _numba_draw(op, _fill_with_uniform)
 
 
-@register_funcify_default_op_cache_key(MersenneTwisterNormal)
+@numba_version_of(MersenneTwisterNormal)
 def numba_mersenne_twister_normal(op, **kwargs):
     return _numba_draw(op, _fill_with_normal)
 
 
-@register_funcify_default_op_cache_key(MRG31k3pUniform)
+@numba_version_of(MRG31k3pUniform)
 def numba_mrg31k3p_uniform(op, **kwargs):
     return _numba_draw(op, _fill_from_streams)
 
 
-@register_funcify_default_op_cache_key(MersenneTwisterBinomial)
+@numba_version_of(MersenneTwisterBinomial)
 def numba_mersenne_twister_binomial(op, **kwargs):
     # Rare enough to be left to NumPy itself.
     def draw_with_numpy(state, n, p):
@@ -591,7 +623,7 @@ def numba_mersenne_twister_binomial(op, **kwargs):
             new_state, draws = draw_with_numpy(state, n, p)
         return new_state, draws
 
-    return draw, KERNEL_VERSION
+    return draw
 
 
 def _sample(state, p, sample, norm):
@@ -619,7 +651,6 @@ def _numba_bernoulli(op, node, fill, success):
         f"{type(op).__name__}_{precision}_{p_dtype}_{dtype}",
         [array_type(op.state_type.dtype, op.state_type.ndim, "C"), array_type(p_dtype, 1, "C"),
          array_type(dtype, 1, "C"), numba.from_dtype(precision)],
-        version=KERNEL_VERSION,
     )  # fmt: skip
 
     @numba_njit(fastmath=False)
@@ -629,22 +660,22 @@ def _numba_bernoulli(op, node, fill, success):
         take_sample(new_state, flat(p), flat(sample), norm)
         return new_state, sample
 
-    return draw, KERNEL_VERSION
+    return draw
 
 
-@register_funcify_default_op_cache_key(MersenneTwisterBernoulli)
+@numba_version_of(MersenneTwisterBernoulli)
 def numba_mersenne_twister_bernoulli(op, node, **kwargs):
     return _numba_bernoulli(op, node, _fill_with_uniform, _searched_success)
 
 
-@register_funcify_default_op_cache_key(MRG31k3pBernoulli)
+@numba_version_of(MRG31k3pBernoulli)
 def numba_mrg31k3p_bernoulli(op, node, **kwargs):
     return _numba_bernoulli(op, node, _fill_from_streams, _success)
 
 
-@register_funcify_default_op_cache_key(Arithmetic)
+@numba_version_of(Arithmetic)
 def numba_arithmetic(op, **kwargs):
-    return numba_njit(fastmath=floating_point(op))(op.kernel), KERNEL_VERSION
+    return numba_njit(fastmath=floating_point(op))(op.kernel)
 
 
 # An MRG state is larger than what is drawn from it: better overwritten than copied.

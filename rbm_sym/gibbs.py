@@ -11,10 +11,10 @@ from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.type import TensorType
 
 from rbm_sym.arguments import check_step_count
-from rbm_sym.streams import stream_updates
+from rbm_sym.streams import building, stream_updates
 
 
-def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=()):
+def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(), name=None):
     """Run `n_steps` steps of a Markov chain.
 
     Parameters
@@ -24,15 +24,18 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=())
         non-sequences. Its last result is the next state, of the dtype and number of dimensions of
         `chain_start`. It is called exactly once. Every random stream that it draws from must be
         made inside of it: a draw made before would be the same at each step.
-    chain_start : tensor
-        The state before the first step.
+    chain_start : tensor, or list of tensors and None
+        The state before the first step. A list, as theano.scan's `outputs_info`, has an entry for
+        each result of `step`: where that result is a state, its start, elsewhere None. `step` then
+        gets the states in this order.
     n_steps : int or integer scalar, at least 1; None takes the length of the first sequence
-    sequences : list of tensors or arrays
+    sequences : tensor or array, or a list of them
         What differs from step to step, such as a temperature: step t gets entry t along the
         leading axis of each. They must be at least `n_steps` long.
-    non_sequences : list of tensors or arrays
+    non_sequences : tensor or array, or a list of them
         What is the same at every step, where this has to be said: a sample drawn before. Anything
         else `step` may use without being given it.
+    name : str, of the scan in printed graphs and profiles
 
     Returns
     -------
@@ -45,12 +48,21 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=())
     Raises
     ------
     TypeError
-        if `step` returns no variables, or a state of another type than `chain_start`, or
-        `n_steps` is no integer, or one of the sequences is a scalar
+        if `step` returns no variables, or a state of another type than its start, or
+        `n_steps` is no integer, or one of the sequences is a scalar, or an argument is no tensor
     ValueError
-        if `n_steps` is below 1, or `step` draws from a stream made outside of it
+        if `n_steps` is below 1, or `step` draws from a stream made outside of it, or returns
+        another number of results than `chain_start` has entries, or no entry is a state
+
+    Several threads may call this at once; one builds its chain after the other.
     """
-    sequences = [pt.as_tensor_variable(sequence) for sequence in sequences]
+    starts = list(chain_start) if isinstance(chain_start, list | tuple) else [chain_start]
+    starts = _as_tensors("chain_start", starts)
+    sequences = _as_tensors("sequences", _listed(sequences))
+    non_sequences = _as_tensors("non_sequences", _listed(non_sequences))
+    for what, tensors in (("sequences", sequences), ("non_sequences", non_sequences)):
+        if None in tensors:
+            raise TypeError(f"{what}[{tensors.index(None)}]: a tensor is needed, not None")
     for i, sequence in enumerate(sequences):
         if sequence.ndim == 0:
             raise TypeError(f"sequences[{i}]: an entry for each step is needed, not a scalar")
@@ -60,52 +72,80 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=())
     if isinstance(n_steps, Variable):
         at_least_one = CheckAndRaise(ValueError, "n_steps: at least 1 step of the chain is needed")
         n_steps = at_least_one(n_steps, pt.ge(n_steps, 1))
-    chain_start = pt.as_tensor_variable(chain_start)
-    state = pt.tensor("chain_state", dtype=chain_start.dtype, shape=(None,) * chain_start.ndim)
-    non_sequences = [pt.as_tensor_variable(same) for same in non_sequences]
+    states = [start.type("chain_state") for start in starts if start is not None]
+    if not states:
+        raise ValueError("chain_start: a chain has a state, and no start of one is given")
     entries = [sequence[0].type() for sequence in sequences]
     unchanging = [same.type() for same in non_sequences]
-    result, made_by_step = _call_once(step, state, *entries, *unchanging)
-    outputs = [result] if isinstance(result, Variable) else _as_list(result)
-    _check_next_state(outputs[-1], chain_start)
-    if 1 in chain_start.type.shape:
+    with building:
+        result, made_by_step = _call_once(step, *states, *entries, *unchanging)
+        outputs = [result] if isinstance(result, Variable) else _as_list(result)
+        if not isinstance(chain_start, list | tuple):
+            starts = [None] * (len(outputs) - 1) + starts
+        _check_next_states(outputs, starts)
         # To scan, a length of 1 that is known beforehand is part of the state's type.
-        outputs[-1] = pt.specify_shape(outputs[-1], chain_start.type.shape)
+        outputs = [
+            pt.specify_shape(output, start.type.shape)
+            if start is not None and 1 in start.type.shape
+            else output
+            for output, start in zip(outputs, starts, strict=True)
+        ]
 
-    step_updates = stream_updates(outputs)
-    for stream in step_updates:
-        if stream not in made_by_step:
-            raise ValueError(
-                f"step: it draws from the stream {stream}, made outside of it or in a "
-                "pytensor.scan of its own, so that every step would repeat the draw; call the "
-                "stream's method inside step, and gibbs_chain for a chain inside step; a sample "
-                "that is meant to be the same at every step is passed in by non_sequences"
+        step_updates = stream_updates(outputs)
+        for stream in step_updates:
+            if stream not in made_by_step:
+                raise ValueError(
+                    f"step: it draws from the stream {stream}, made outside of it or in a "
+                    "pytensor.scan of its own, so that every step would repeat the draw; call the "
+                    "stream's method inside step, and gibbs_chain for a chain inside step; a "
+                    "sample that is meant to be the same at every step is passed in by "
+                    "non_sequences"
+                )
+
+        # Scan calls a step function with variables of its own. Ours has been called already: a
+        # second call would make further streams and shift all that are made after them.
+        def step_again(*own_variables):
+            ours = [*entries, *states, *step_updates, *unchanging]
+            return clone_replace(
+                [*outputs, *step_updates.values()], dict(zip(ours, own_variables, strict=True))
             )
 
-    # Scan calls a step function with variables of its own. Ours has been called already: a
-    # second call would make further streams and shift all that are made after them.
-    def step_again(*own_variables):
-        return clone_replace(
-            [*outputs, *step_updates.values()],
-            dict(zip([*entries, state, *step_updates, *unchanging], own_variables, strict=True)),
+        over_time = pytensor.scan(
+            step_again,
+            sequences=sequences,
+            non_sequences=non_sequences,
+            outputs_info=[*starts, *step_updates],
+            n_steps=n_steps,
+            name=name,
+            return_list=True,
+            return_updates=False,
         )
-
-    over_time = pytensor.scan(
-        step_again,
-        sequences=sequences,
-        non_sequences=non_sequences,
-        outputs_info=[None] * (len(outputs) - 1) + [chain_start, *step_updates],
-        n_steps=n_steps,
-        return_list=True,
-        return_updates=False,
-    )
     updates = {}
-    for stream, states in zip(step_updates, over_time[len(outputs) :], strict=True):
+    for stream, states_over_time in zip(step_updates, over_time[len(outputs) :], strict=True):
         # PyTensor's own generator states are not stored over time.
-        updates[stream] = states[-1] if isinstance(stream.type, TensorType) else states
+        is_traced = isinstance(stream.type, TensorType)
+        updates[stream] = states_over_time[-1] if is_traced else states_over_time
         _set_update(stream, updates[stream])
     over_time = over_time[: len(outputs)]
     return (over_time[0] if isinstance(result, Variable) else over_time), updates
+
+
+def _listed(tensors):
+    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+
+
+def _as_tensors(argument, values):
+    """Tensors of values, in which None stays."""
+    tensors = []
+    for i, value in enumerate(values):
+        try:
+            tensors.append(None if value is None else pt.as_tensor_variable(value))
+        except (TypeError, ValueError, NotImplementedError):
+            raise TypeError(
+                f"{argument}[{i}]: a tensor or an array is needed, not {value!r}; for the taps of "
+                "Theano's dictionaries, keep what came before in a state"
+            ) from None
+    return tensors
 
 
 def _call_once(step, *arguments):
@@ -126,14 +166,23 @@ def _as_list(result):
     return outputs
 
 
-def _check_next_state(next_state, chain_start):
-    found = (getattr(next_state, "dtype", None), getattr(next_state, "ndim", None))
-    if found != (chain_start.dtype, chain_start.ndim):
-        raise TypeError(
-            f"step: its last result is the next state of the chain and must be of its start's "
-            f"type, {chain_start.type}, not {next_state.type}; a sample's dtype is set where it "
-            "is drawn: binomial(..., dtype=pytensor.config.floatX)"
+def _check_next_states(outputs, starts):
+    if len(outputs) != len(starts):
+        raise ValueError(
+            f"chain_start: a list has an entry for each result of step, the start of a state or "
+            f"None; step returned {len(outputs)} results, and there are {len(starts)} entries"
         )
+    for i, (next_state, start) in enumerate(zip(outputs, starts, strict=True)):
+        if start is None:
+            continue
+        found = (getattr(next_state, "dtype", None), getattr(next_state, "ndim", None))
+        if found != (start.dtype, start.ndim):
+            which = "its last result" if i == len(outputs) - 1 else f"its result number {i}"
+            raise TypeError(
+                f"step: {which} is the next state of the chain and must be of its start's "
+                f"type, {start.type}, not {next_state.type}; a sample's dtype is set where it "
+                "is drawn: binomial(..., dtype=pytensor.config.floatX)"
+            )
 
 
 def _set_update(stream, new_state):

@@ -5,7 +5,8 @@ together with all that it calls. A loop that a graph uses eight times, three cal
 optimised some thirty times over. A kernel is compiled once and called by its address; in return
 nothing is inlined, which matters little where a call handles thousands of numbers.
 
-Machine code is kept on disk in PyTensor's own cache, under a key that is the caller's to choose.
+Machine code is kept on disk in PyTensor's own cache, under a key that follows from its content
+(`rbm_sym.fingerprint`).
 """
 
 import llvmlite.binding
@@ -19,7 +20,9 @@ from numba.np.arrayobj import make_array, populate_array
 from pytensor.compile import optdb
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
-from pytensor.link.numba.dispatch.basic import numba_njit
+from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
+
+from rbm_sym.fingerprint import fingerprint
 
 # The liberties that LLVM may take with floating-point numbers where nothing depends on the last
 # bit: sums in another order, products that are added before they are rounded.
@@ -41,7 +44,7 @@ def array_type(dtype, ndim, layout):
     return types.Array(numba.from_dtype(np.dtype(dtype)), ndim, layout)
 
 
-def kernel(function, name, argument_types, version, fastmath=False):
+def kernel(function, name, argument_types, fastmath=False):
     """Compile `function` once and return what numba code can call in its place.
 
     Parameters
@@ -49,18 +52,17 @@ def kernel(function, name, argument_types, version, fastmath=False):
     function : Python function that numba can compile, that returns and raises nothing: numba
         prints and ignores what is raised inside. What it needs, it finds among its globals: what
         a closure holds would keep it from being cached.
-    name : str, unique to the function and its types
+    name : str, for the reader of a profile
     argument_types : sequence of numba types. Arrays are passed as `any_layout` or `contiguous`
         returns them; the caller keeps them alive.
-    version : int, to be raised whenever the function or what it calls changes
     fastmath : False, or a set of LLVM's floating-point flags
     """
-    symbol = f"rbm_sym_{name}_{version}"
+    signature = types.void(*argument_types)
+    options = {"fastmath": set(fastmath) if fastmath else False, "error_model": "numpy"}
+    symbol = f"rbm_sym_{name}_{fingerprint(function, signature, options)}"
     if symbol in _callers:
         return _callers[symbol]
-    signature = types.void(*argument_types)
     CACHED_SRC_FUNCTIONS[function] = symbol
-    options = {"fastmath": set(fastmath) if fastmath else False, "error_model": "numpy"}
     _compiled[symbol] = numba.cfunc(signature, cache=True, **options)(function)
     llvmlite.binding.add_symbol(symbol, _compiled[symbol].address)
 
@@ -79,6 +81,23 @@ def kernel(function, name, argument_types, version, fastmath=False):
     exec(source, namespace)
     _callers[symbol] = intrinsic(namespace[name])
     return _callers[symbol]
+
+
+def numba_version_of(op_type):
+    """Register a function of (op, node) that makes numba's version of an Op.
+
+    The key of its machine code on disk is its fingerprint.
+    """
+
+    def register(make):
+        @register_funcify_and_cache_key(op_type)
+        def make_with_key(op, **arguments):
+            function = make(op, **arguments)
+            return function, fingerprint(function)
+
+        return make
+
+    return register
 
 
 # --- Layouts ---------------------------------------------------------------------------------
@@ -152,6 +171,10 @@ def _packed(array):
     if array.layout == "C":
         return lambda array: array
     return lambda array: contiguous(array) if in_one_piece(array) else array.copy()
+
+
+# What is compiled where the name is used: for fingerprints.
+packed.compiled = _packed
 
 
 @numba_njit

@@ -12,6 +12,7 @@ A compiled function moves the states on by itself; it also accepts them as expli
 (`updates()`, or the second result of `gibbs_chain`).
 """
 
+import threading
 from numbers import Integral
 
 import numpy as np
@@ -19,7 +20,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import undefined_grad
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import graph_inputs
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar import upcast
@@ -47,6 +48,10 @@ from rbm_sym.generators import (
     parallel_streams,
 )
 from rbm_sym.kernels import FLOATS
+
+# Held while a chain is built and while a stream is made. PyTensor tells scan which shared variables
+# a step has made by one list for the whole process, in which those of another thread would be too.
+building = threading.RLock()
 
 
 class StreamState(TensorSharedVariable):
@@ -124,11 +129,12 @@ class Streams:
         return [(state, state.default_update) for state in self.states]
 
     def _draw(self, op, state_value, *parameters):
-        name = f"{self.name}_stream_{len(self.states)}"
-        state = StreamState(op.state_type, state_value, strict=False, name=name)
-        new_state, draws = op(state, *parameters)
-        state.default_update = new_state
-        self.states.append(state)
+        with building:
+            name = f"{self.name}_stream_{len(self.states)}"
+            state = StreamState(op.state_type, state_value, strict=False, name=name)
+            new_state, draws = op(state, *parameters)
+            state.default_update = new_state
+            self.states.append(state)
         return draws
 
     def _transformed(self, transform, draws, first, second, shape):
@@ -416,6 +422,9 @@ def _in_shape(p, size, ndim, *parameters):
     shape_of = getattr(size, "owner", None)
     if shape_of is not None and isinstance(shape_of.op, Shape) and shape_of.inputs[0] is p:
         # size=p.shape, as in the tutorial: nothing to do, and nothing to check at every draw.
+        return p
+    if isinstance(size, Constant) and tuple(size.data) == p.type.shape:
+        # The same, of a shape that is known beforehand.
         return p
     return pt.broadcast_to(p, shape)
 

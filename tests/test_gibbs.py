@@ -1,9 +1,13 @@
 """The chain: what it returns, what it moves on, and what it refuses."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from pytensor.compile import sharedvalue
 
 from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
 from rbm_sym.streams import stream_updates
@@ -126,6 +130,70 @@ def test_one_variable_gives_one_variable_and_a_list_a_list(double):
     values = pytensor.function([], [alone, listed[0], *paired], mode=PYTHON)()
     assert values[0].tolist() == values[1].tolist() == [[1, 1], [2, 2], [3, 3]]
     assert values[2].tolist() == [[0, 0], [2, 2], [4, 4]]
+
+
+def test_states_where_theano_had_them(double):
+    """A list of starts as theano.scan's outputs_info: states anywhere, in their order."""
+    rng = RandomStreams(5)
+
+    def step(a, b, scale):
+        noise = rng.uniform(size=a.shape, dtype="float64")
+        return [a + b, noise, b + scale]
+
+    starts = [pt.zeros(3), None, pt.ones(3)]
+    outputs, updates = gibbs_chain(step, starts, 4, non_sequences=pt.constant(2.0), name="sums")
+    a, noise, b = pytensor.function([], outputs, updates=updates, mode=PYTHON)()
+    assert list(updates) == rng.states and len(set(noise.ravel())) == 12
+    np.testing.assert_array_equal(b[:, 0], [3, 5, 7, 9])
+    np.testing.assert_array_equal(a[:, 0], [1, 4, 9, 16])
+    assert outputs[0].owner.inputs[0].owner.op.name == "sums"
+
+
+def test_one_sequence_without_a_list(double):
+    states, _ = gibbs_chain(lambda x, a: x + a, pt.zeros(()), sequences=np.arange(4.0))
+    np.testing.assert_array_equal(states.eval(), [0, 1, 3, 6])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"chain_start": [None, pt.zeros(4)]}, ValueError, "chain_start: .*1 results.*2 entries"),
+        ({"chain_start": [None]}, ValueError, "chain_start: a chain has a state"),
+        ({"chain_start": [{"initial": 1, "taps": [-2]}]}, TypeError, r"chain_start\[0\]: .*taps"),
+        ({"non_sequences": [None]}, TypeError, r"non_sequences\[0\]: .*not None"),
+        ({"sequences": [object()]}, TypeError, r"sequences\[0\]: .*not <object"),
+    ],
+)
+def test_bad_states_and_sequences(double, arguments, error, message):
+    arguments = {"chain_start": pt.zeros(4), "n_steps": 2} | arguments
+    with pytest.raises(error, match=message):
+        gibbs_chain(lambda x, *others: x, **arguments)
+
+
+def test_models_built_in_several_threads(double):
+    """Whatever the others make meanwhile, each chain knows which streams its own step has made."""
+    with ThreadPoolExecutor(8) as threads:
+        futures = [threads.submit(build_a_chain, seed) for seed in range(40)]
+    for seed, future in enumerate(futures):
+        states, updates, streams = future.result()
+        assert list(updates) == streams.states and len(streams.states) == 1
+        found = pytensor.function([], states[-1], updates=updates, mode=PYTHON)()
+        random = np.random.RandomState(np.random.RandomState(seed).randint(2**30))
+        np.testing.assert_allclose(found, random.random_sample((3, 4)).sum(axis=0))
+    assert sharedvalue.__SHARED_CONTEXT__ is None
+
+
+def build_a_chain(seed):
+    rng = RandomStreams(seed)
+    step = noise_step(rng)
+
+    def slow_step(state):
+        outputs = step(state)
+        time.sleep(0.002)
+        return outputs
+
+    (_, states), updates = gibbs_chain(slow_step, pt.zeros(4), 3)
+    return states, updates, rng
 
 
 def test_symbolic_number_of_steps(double):

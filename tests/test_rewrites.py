@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytensor.compile import optdb
+from pytensor.compile.mode import Mode, get_default_mode
 from pytensor.scan.op import Scan
 
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
@@ -21,6 +22,7 @@ from rbm_sym.rewrites.elementary import VectorFunction
 from rbm_sym.rewrites.panels import Panels
 from rbm_sym.rewrites.products import MatrixPlusProduct, SparseProduct
 from rbm_sym.rewrites.sums import MatrixSum
+from rbm_sym.rewrites.traces import NothingYet
 
 FLOATS = ["float32", "float64"]
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
@@ -29,10 +31,11 @@ by_example = settings(max_examples=100)
 
 
 def both(inputs, outputs, left_out=ALL, **options):
-    """The function compiled with the rewrites, and without them."""
-    fast = pytensor.function(inputs, outputs, **options)
-    with without(left_out):
-        return fast, pytensor.function(inputs, outputs, **options)
+    """The function compiled with the rewrites, and without them; a failing rewrite is an error."""
+    with pytensor.config.change_flags(on_opt_error="raise"):
+        fast = pytensor.function(inputs, outputs, **options)
+        with without(left_out):
+            return fast, pytensor.function(inputs, outputs, **options)
 
 
 def ops_of(function):
@@ -126,6 +129,21 @@ def test_factors_that_are_small_integers():
     assert_agree(fast(ones, ones, ones, 100, 100), plain(ones, ones, ones, 100, 100))
 
 
+@pytest.mark.parametrize(("matrix", "scalar"), [("float32", "float64"), ("float64", "float32")])
+def test_factors_of_another_precision(matrix, scalar):
+    z, x, y = (pt.matrix(name, dtype=matrix) for name in "zxy")
+    c = pt.scalar("c", dtype=scalar)
+    with pytensor.config.change_flags(on_opt_error="raise"):
+        updates = [
+            z - c * pt.dot(x, y),
+            c * z + pt.dot(x, y),
+            pt.cast(z - c * pt.dot(x, y), matrix),
+        ]
+        fast, plain = both([z, x, y, c], updates)
+    numbers = np.random.default_rng(0).standard_normal((3, 20, 20)).astype(matrix)
+    assert_agree(fast(*numbers, 0.375), plain(*numbers, 0.375))
+
+
 def test_equal_numbers_of_another_length():
     x, n = pt.dmatrix("x"), pt.lscalar("n")
     fast = pytensor.function([x, n], pt.dot(x, pt.alloc(0.5, n)))
@@ -154,11 +172,10 @@ def test_scan_that_carries_a_generator_of_pytensor():
         generator, uniform = pt.random.uniform(size=v.shape, rng=generator, return_next_rng=True)
         return [pt.cast(uniform < pt.sigmoid(pt.dot(v, W)), "float64"), generator]
 
-    with pytensor.config.change_flags(on_opt_error="raise"):
-        (v, _) = pytensor.scan(
-            step, outputs_info=[x, generator], non_sequences=[W], n_steps=40, return_updates=False
-        )
-        fast, plain = both([x, W], [v[-1]])
+    (v, _) = pytensor.scan(
+        step, outputs_info=[x, generator], non_sequences=[W], n_steps=40, return_updates=False
+    )
+    fast, plain = both([x, W], [v[-1]])
     arguments = np.ones((5, 33)), np.zeros((33, 33))
     assert any(isinstance(op, Panels) for op in ops_of(fast))
     assert_agree(fast(*arguments), plain(*arguments))
@@ -254,15 +271,19 @@ def test_sums(sums, data, m, n):
 def columns(request):
     x, y = (pt.matrix(name, dtype=request.param) for name in "xy")
     z, i = pt.vector("z", dtype=request.param), pt.lscalar("i")
-    replaced = [pt.set_subtensor(x[:, i], z), pt.set_subtensor(x[:, 1], 2)]
-    others = [
-        pt.inc_subtensor(x[:, i], z), pt.set_subtensor(x[i], 3), pt.set_subtensor(x[:, i:], 4),
-        pt.set_subtensor(x[:, :i], 5), pt.set_subtensor(x[:, ::2], 6),
+    flipped = [
+        pt.set_subtensor(x[:, i], 1 - x[:, i]), pt.set_subtensor(x[:, 1], np.int8(-1) - x[:, 1]),
     ]  # fmt: skip
-    products = [pt.dot(matrix, y) for matrix in [x, *replaced, *others]]
+    others = [
+        pt.set_subtensor(x[:, i], z), pt.set_subtensor(x[:, 1], 0),
+        pt.set_subtensor(x[:, i], 2 - x[:, i]), pt.set_subtensor(x[:, i], 1 - x[:, 0]),
+        pt.inc_subtensor(x[:, i], 1 - x[:, i]), pt.set_subtensor(x[i], 1 - x[i]),
+        pt.set_subtensor(x[:, i:], 1 - x[:, i:]), pt.set_subtensor(x[:, ::2], 6),
+    ]  # fmt: skip
+    products = [pt.dot(matrix, y) for matrix in [x, *flipped, *others]]
     functions = both([x, y, z, i], products)
     names = [str(op) for op in ops_of(functions[0])]
-    assert sum("Set" in name for name in names) == 4, "only what is no column is still set"
+    assert sum("Set" in name for name in names) == 7, "only what is no flip is still set"
     return request.param, *functions
 
 
@@ -274,6 +295,37 @@ def test_one_column_replaced(columns, data, m, k, n):
     i = data.draw(st.integers(-min(m, k), min(m, k) - 1))
     z = np.linspace(-1, 1, m).astype(dtype)
     assert_agree(fast(x, y, z, i), plain(x, y, z, i))
+
+
+def test_a_column_replaced_keeps_to_its_bound(columns):
+    """Whatever the size of the numbers, and for the column set to something else too."""
+    dtype, fast, _ = columns
+    rng = np.random.default_rng(0)
+    m, k, n = 20, 12, 5
+    sizes = 10.0 ** rng.integers(-12, 12, (m, k))
+    x, y = (sizes * rng.standard_normal((m, k))).astype(dtype), rng.standard_normal((k, n))
+    y, z = y.astype(dtype), np.zeros(m, dtype)
+    exact_x, exact_y = x.astype(np.longdouble), y.astype(np.longdouble)
+    found = fast(x, y, z, 3)
+    for place, column, value in ((1, 3, 1 - exact_x[:, 3]), (3, 3, 0), (4, 1, 0)):
+        replaced = exact_x.copy()
+        replaced[:, column] = value
+        size = np.abs(replaced)
+        size[:, column] += 1 if place == 1 else 0
+        bound = 4 * (k + 4) * np.finfo(dtype).eps / 2 * (size @ np.abs(exact_y))
+        assert (np.abs(found[place] - replaced @ exact_y) <= bound).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool"])
+def test_a_column_of_whole_numbers_replaced(dtype, double):
+    x, W = pt.matrix("x", dtype=dtype), pt.matrix("W")
+    flipped = pt.set_subtensor(x[:, 1], pt.cast(1 - x[:, 1], dtype))
+    with pytensor.config.change_flags(on_opt_error="raise"):
+        product = pytensor.function([x, W], [pt.dot(x, W), pt.dot(flipped, W)])
+    x = np.array([[1, 1, 0], [1, 100, 0]]).astype(dtype)
+    found = product(x, np.ones((3, 1)))
+    x[:, 1] = (1 - x[:, 1].astype(int)).astype(dtype)
+    np.testing.assert_array_equal(found[1], x.astype("float64") @ np.ones((3, 1)))
 
 
 @pytest.mark.parametrize("streams", [MRG_RandomStreams, RandomStreams])
@@ -326,7 +378,7 @@ def test_scans_are_rewritten(scans):
 
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
 def test_scan_of_no_steps(dtype):
-    """What is not there: an error without the rewrite, NaN or zeros of the right shape with it."""
+    """A last step that is not there is an error; PyTensor alone shows what lies in memory."""
     x, n_steps = pt.tensor3("x", dtype=dtype), pt.lscalar("n_steps")
     _, products = pytensor.scan(
         lambda count, x: (count + 1, (count + 1) * x),
@@ -335,12 +387,24 @@ def test_scan_of_no_steps(dtype):
         n_steps=n_steps,
         return_updates=False,
     )
-    multiply = pytensor.function([x, n_steps], products[-1])
     batch = np.ones((2, 3, 4), dtype)
-    np.testing.assert_array_equal(multiply(batch, 3), 3 * batch)
-    nothing = multiply(batch, 0)
-    assert nothing.dtype == dtype
-    np.testing.assert_array_equal(nothing, np.full((2, 3, 4), np.nan if dtype == "float32" else 0))
+    for mode in (None, Mode("py", get_default_mode().optimizer)):
+        multiply = pytensor.function([x, n_steps], products[-1], mode=mode)
+        assert any(isinstance(op, NothingYet) for op in ops_of(multiply))
+        np.testing.assert_array_equal(multiply(batch, 3), 3 * batch)
+        with pytest.raises(IndexError, match="n_steps: the last step of a scan is asked for"):
+            multiply(batch, 0)
+
+
+@pytest.mark.parametrize("known", [(None, 33), (20, None), (20, 33), (1, 33)])
+def test_scan_of_shapes_that_are_known(known, double):
+    x, W = pt.matrix("x", shape=known), pt.matrix("W", shape=(33, 33))
+    outputs, _ = gibbs_chain(lambda v: [v.sum(), pt.tanh(v), pt.dot(v, W) / 9], x, 3)
+    fast, plain = both([x, W], [output[-1] for output in outputs])
+    rng = np.random.default_rng(0)
+    arguments = rng.random((known[0] or 20, 33)), rng.random((33, 33))
+    assert_agree(fast(*arguments), plain(*arguments))
+    assert any(isinstance(op, NothingYet) for op in ops_of(fast))
 
 
 def training_function(streams=MRG_RandomStreams, persistent=True, k=2):

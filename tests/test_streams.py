@@ -7,6 +7,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
+from pytensor.graph.replace import clone_replace, vectorize_graph
 from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts
 
 from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
@@ -197,3 +198,37 @@ def test_bad_arguments(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["NUMBA", "FAST_COMPILE"])
+@pytest.mark.parametrize("streams", STREAMS)
+def test_a_sample_that_is_vectorised_draws_for_each_row(streams, mode, double):
+    """One row after the other, as a sample of the larger shape draws; the stream moves as far."""
+    p, rows = pt.vector("p"), pt.matrix("rows")
+    rng = streams(3)
+    sample = rng.binomial(size=p.shape, p=p, dtype="float64")
+    (stream,) = rng.states
+    one, next_one = sample, stream.default_update
+    many, next_many = vectorize_graph([one, next_one], {p: rows})
+    inputs = {stream: stream.type()}
+    many, next_many = clone_replace([many, next_many], inputs)
+    function = pytensor.function([inputs[stream], rows], [many, next_many], mode=mode)
+    state, grey = stream.get_value(), np.full((30, 20), 0.5)
+    found, state_after = function(state, grey)
+    flat = pytensor.function([p], sample, mode=mode)
+    np.testing.assert_array_equal(found.ravel(), flat(grey.ravel()))
+    np.testing.assert_array_equal(state_after, stream.get_value())
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_draws_that_would_be_the_same_in_each_row_are_refused(streams, double):
+    p = pt.vector("p")
+    rng = streams(3)
+    for draw in (
+        rng.uniform(size=p.shape),
+        rng.normal(size=p.shape),
+        rng.uniform(size=(5,), low=p),
+        rng.normal(size=(5,), avg=p),
+    ):
+        with pytest.raises(NotImplementedError, match=r"vectorize_graph: .*the same numbers"):
+            vectorize_graph(draw, {p: pt.matrix("rows")})

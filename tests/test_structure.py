@@ -14,6 +14,7 @@ MODULES = [
     "images",
     "arguments",
     "logistic",
+    "fingerprint",
     "kernels",
     "vectors",
     "generators",

@@ -8,7 +8,7 @@ module, each saying what it recognises, what it puts in its place and why that i
 | module | rewrite | instead of |
 |---|---|---|
 | `samples` | `rbm_sym_rounded_sample` | the rounding of a Bernoulli sample |
-| `columns` | `rbm_sym_one_column_replaced` | a product with a matrix of which one column was set |
+| `columns` | `rbm_sym_one_column_replaced` | a product with a matrix, one of its columns flipped |
 | `traces` | `rbm_sym_last_step_only` | a scan's results over time of which the last is read |
 | `panels` | `rbm_sym_panels_for_scan` | a matrix that a scan multiplies with |
 | `panels` | `rbm_sym_panels_at_hand` | the same matrix, where it is multiplied with elsewhere |

@@ -19,14 +19,11 @@ from pytensor.compile import optdb
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.scalar.math import Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
 
-from rbm_sym.kernels import FLOATS, array_type, flat, kernel
-
-# Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 3
+from rbm_sym.kernels import FLOATS, array_type, flat, kernel, numba_version_of
 
 
 class VectorFunction(Op):
@@ -137,12 +134,12 @@ def _softplus(dtype):
     return softplus
 
 
-@register_funcify_default_op_cache_key(VectorFunction)
+@numba_version_of(VectorFunction)
 def numba_vector_function(op, node, **kwargs):
     dtype = node.outputs[0].dtype
     loop = _loop({"sigmoid": _sigmoid, "softplus": _softplus}[op.function](dtype))
     vector = array_type(dtype, 1, "C")
-    fill = kernel(loop, f"{op.function}_{dtype}", [vector, vector], KERNEL_VERSION, {"contract"})
+    fill = kernel(loop, f"{op.function}_{dtype}", [vector, vector], {"contract"})
 
     @numba_njit
     def vector_function(x):
@@ -150,7 +147,7 @@ def numba_vector_function(op, node, **kwargs):
         fill(flat(x), flat(result))
         return result
 
-    return vector_function, KERNEL_VERSION
+    return vector_function
 
 
 def _loop(function):

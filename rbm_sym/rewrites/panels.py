@@ -22,17 +22,22 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
 
-from rbm_sym.kernels import CACHE_LINE, FLOATS, any_layout, array_type, empty_aligned, kernel
+from rbm_sym.kernels import (
+    CACHE_LINE,
+    FLOATS,
+    any_layout,
+    array_type,
+    empty_aligned,
+    kernel,
+    numba_version_of,
+)
 from rbm_sym.rewrites.products import PANEL_LINES, SparseProduct
 from rbm_sym.rewrites.scans import changed, inner_graph, is_tensor
 from rbm_sym.vectors import TILE, address, copy_line, transpose_tile
-
-# Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 5
 
 # How many rows of left factors must be multiplied with the matrix to make up for the copy: where
 # its columns are what lies in one piece, and where its rows do already.
@@ -101,12 +106,12 @@ def _fill_panels(matrix, panels):
                 panel[i, j] = columns[i, j]
 
 
-@register_funcify_default_op_cache_key(Panels)
+@numba_version_of(Panels)
 def numba_panels(op, node, **kwargs):
     dtype = np.dtype(node.outputs[0].dtype)
     width = PANEL_LINES * CACHE_LINE // dtype.itemsize
     types = [array_type(dtype, 2, "A"), array_type(dtype, 3, "C")]
-    fill_panels = kernel(_fill_panels, f"fill_panels_{dtype}", types, KERNEL_VERSION)
+    fill_panels = kernel(_fill_panels, f"fill_panels_{dtype}", types)
 
     @numba_njit
     def panels(matrix, n_rows):
@@ -116,7 +121,7 @@ def numba_panels(op, node, **kwargs):
         fill_panels(any_layout(matrix), panels)
         return panels
 
-    return panels, KERNEL_VERSION
+    return panels
 
 
 @node_rewriter([Scan])

@@ -12,8 +12,9 @@ x[i] selects, weighted:
 Where x is dense, or y does not lie in memory row by row, BLAS computes the product as before.
 
 Sums of such products with a bias or with a matrix are recognised too. `SparseProduct` adds a bias
-itself; `MatrixPlusProduct` adds the product to a matrix, in place: an update of the weights then
-touches only the rows that have something to learn.
+itself; `MatrixPlusProduct` adds the product, times a number, to a matrix, in place: an update of
+the weights then touches only the rows that have something to learn. (Of several numbers that a
+product is multiplied with, the product comes first; it must not leave the range of the dtype.)
 
 Why it is faster: of the multiplications, seven in eight are left out. BLAS, whose blocks use what
 they have loaded several times over, does one multiplication in less than half the time; that
@@ -30,7 +31,7 @@ from pytensor.compile import optdb
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.scalar import Add, Mul, Sub
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Dot
@@ -47,6 +48,7 @@ from rbm_sym.kernels import (
     flat,
     in_one_piece,
     kernel,
+    numba_version_of,
     packed,
     register_in_place,
 )
@@ -59,13 +61,13 @@ from rbm_sym.vectors import (
     row_adder,
 )
 
-# Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 13
-
 # The largest share of nonzero entries of x with which skipping zeros is the faster way. For many
 # rows it is LEAST_DENSE; BLAS fetches y once for all of them, and the fewer they are the more time
-# that takes a row, up to where both do little else.
-LEAST_DENSE, DENSER_FOR_ONE_ROW, DENSEST = 0.35, 3, 0.7
+# that takes a row, up to where both do little else. BLAS has a function of its own for one row.
+LEAST_DENSE, DENSER_FOR_FEW_ROWS, DENSEST, DENSEST_ROW = 0.35, 1.2, 0.7, 0.4
+
+# So many numbers are looked at before it is asked whether they are too dense already.
+COUNTED_AT_ONCE = 4096
 
 # Cache lines of numbers that are summed up together: of a panel (see `rewrites.panels`), which is
 # near, and of other rows, where longer stretches are fetched faster.
@@ -124,7 +126,7 @@ class SparseProduct(Op):
 
 
 class MatrixPlusProduct(Op):
-    """z + x y: matrices (m, n), (m, k) and (k, n) of one floating-point dtype.
+    """z + factor x y: matrices (m, n), (m, k), (k, n) and a number, of one floating-point dtype.
 
     `inplace` lets the sum take the memory of z; a rewrite sets it after the graph is built. Raises
     ValueError when it runs, if shapes do not fit.
@@ -137,37 +139,47 @@ class MatrixPlusProduct(Op):
         if inplace:
             self.destroy_map = {0: [0]}
 
-    def make_node(self, z, x, y):
-        return Apply(self, [z, x, y], [z.type()])
+    def make_node(self, z, factor, x, y):
+        return Apply(self, [z, factor, x, y], [z.type()])
 
     def perform(self, node, inputs, output_storage):
-        z, x, y = inputs
-        output_storage[0][0] = z + np.dot(x, y)
+        z, factor, x, y = inputs
+        output_storage[0][0] = z + factor * np.dot(x, y)
 
     def infer_shape(self, *arguments):
-        *_, (z_shape, _, _) = arguments
+        *_, (z_shape, _, _, _) = arguments
         return [z_shape]
 
     def pullback(self, inputs, outputs, cotangents):
-        (_, x, y), (cotangent,) = inputs, cotangents
-        return [cotangent, Dot()(cotangent, y.T), Dot()(x.T, cotangent)]
+        (_, factor, x, y), (cotangent,) = inputs, cotangents
+        return [
+            cotangent,
+            pt.sum(cotangent * Dot()(x, y)),
+            factor * Dot()(cotangent, y.T),
+            factor * Dot()(x.T, cotangent),
+        ]
 
 
 # --- Skipping zeros --------------------------------------------------------------------------
 
 
 @numba_njit
-def _count_nonzero(numbers):
-    # No branch: LLVM counts a vector at a time.
+def _count_nonzero(numbers, most):
+    """How many are not zero; of more than `most`, some number above it."""
     count = np.intp(0)
-    for i in range(numbers.size):
-        count += numbers[i] != 0
+    for first in range(0, numbers.size, COUNTED_AT_ONCE):
+        part = numbers[first : first + COUNTED_AT_ONCE]
+        # No branch: LLVM counts a vector at a time.
+        for i in range(part.size):
+            count += part[i] != 0
+        if count > most:
+            break
     return count
 
 
 @numba_njit
-def _select(x, positions, weights, ends):
-    """Write down the nonzero numbers row after row: positions, values, and where rows end."""
+def _select(x, factor, positions, weights, ends):
+    """Write down the nonzero numbers row after row: positions, factor x, and where rows end."""
     n = np.uintp(0)
     ends[0] = 0
     for i in range(x.shape[0]):
@@ -178,25 +190,25 @@ def _select(x, positions, weights, ends):
                 bits = nonzero_bits(contiguous(row), first)
                 while bits:
                     j = np.uintp(first) + lowest_bit(bits)
-                    positions[n], weights[n] = j, row[j]
+                    positions[n], weights[n] = j, factor * row[j]
                     n += np.uintp(1)
                     bits &= bits - np.uint64(1)
         # Written always, counted if nonzero: no branch to predict. Unsigned, like all indices
         # here: numba need not look for negative ones.
         for j in range(np.uintp(compared), np.uintp(x.shape[1])):
-            positions[n], weights[n] = j, row[j]
+            positions[n], weights[n] = j, factor * row[j]
             n += np.uintp(row[j] != 0)
         ends[i + 1] = n
 
 
 @numba_njit
-def _skip_zeros(x, n_nonzero, y, panels, product):
+def _skip_zeros(x, n_nonzero, y, panels, factor, product):
     m, n = product.shape
     # One more, since the last number is written before it is looked at.
     positions = np.empty(n_nonzero + 1, np.uint32)
     weights = np.empty(n_nonzero + 1, product.dtype)
     ends = np.empty(m + 1, np.intp)
-    _select(x, positions, weights, ends)
+    _select(x, factor, positions, weights, ends)
 
     # Block by block of columns, whose sums stay in registers. All rows of the product use the same
     # columns of y before the next, so that these are fetched once; where y is near anyway, few
@@ -232,6 +244,7 @@ _AS_IT_IS, _TRANSPOSED = ord("n"), ord("t")
 
 # BLAS as numba calls it, which takes it from SciPy; addresses as integers serve both precisions.
 _gemm = types.ExternalFunction("numba_xxgemm", types.intc(*[types.char] * 3, *[types.intp] * 11))
+_gemv = types.ExternalFunction("numba_xxgemv", types.intc(*[types.char] * 2, *[types.intp] * 8))
 
 
 @numba_njit
@@ -254,50 +267,79 @@ def _readable(matrix):
 
 
 @numba_njit
-def _multiply_and_add(x, y, one, product):
+def _multiply_with_gemm(x, y, scales, product):
     kind = ord("s") if product.itemsize == 4 else ord("d")
     x_form, x_distance = _form(x)
     y_form, y_distance = _form(y)
     n = product.shape[1]
     # BLAS counts by columns, so that it sees all three transposed.
     _gemm(
-        kind, y_form, x_form, n, x.shape[0], x.shape[1], address(one), address(y), y_distance,
-        address(x), x_distance, address(one), address(product), n,
+        kind, y_form, x_form, n, x.shape[0], x.shape[1], address(scales), address(y), y_distance,
+        address(x), x_distance, address(scales) + scales.itemsize, address(product), n,
     )  # fmt: skip
 
 
 @numba_njit
-def _add_with_blas(x, y, product):
+def _multiply_with_gemv(matrix, vector, scales, product):
+    kind = ord("s") if product.itemsize == 4 else ord("d")
+    form, distance = _form(matrix)
+    rows, columns = matrix.shape
+    # Transposed, to BLAS, is what lies row by row.
+    form, rows, columns = (
+        (_TRANSPOSED, columns, rows) if form == _AS_IT_IS else (_AS_IT_IS, rows, columns)
+    )
+    _gemv(
+        kind, form, rows, columns, address(scales), address(matrix), distance, address(vector),
+        address(scales) + scales.itemsize, address(product),
+    )  # fmt: skip
+
+
+@numba_njit
+def _multiply_with_blas(x, y, scales, product):
     # What an array's address is all that is left of is freed; the caller of a function keeps its
     # arguments.
-    _multiply_and_add(x, _readable(y), np.ones(1, product.dtype), product)
+    if product.shape[0] == 1:
+        _multiply_with_gemv(_readable(y).T, flat(x), scales, product)
+    elif product.shape[1] == 1:
+        _multiply_with_gemv(x, flat(y), scales, product)
+    else:
+        _multiply_with_gemm(x, _readable(y), scales, product)
 
 
 # --- Either ----------------------------------------------------------------------------------
 
 
-def _add_product(x, y, panels, bias, product):
-    """product += x y; before, its rows are set to the bias, if that is not empty."""
+def _multiply(x, y, panels, bias, scales, product):
+    """product = factor x y + kept product, with scales = [factor, kept], kept 0 or 1.
+
+    Where there is a bias, it is added too, and kept must be 0.
+    """
+    for i in range(product.shape[0] if bias.size else 0):
+        for j in range(product.shape[1]):
+            product[i, j] = bias[j]
     if bias.size:
-        for i in range(product.shape[0]):
-            for j in range(product.shape[1]):
-                product[i, j] = bias[j]
-    densest = min(DENSEST, LEAST_DENSE + DENSER_FOR_ONE_ROW / max(x.shape[0], 1))
+        scales[1] = 1
+    few = DENSEST_ROW if x.shape[0] == 1 else LEAST_DENSE + DENSER_FOR_FEW_ROWS / max(x.shape[0], 1)
+    most = np.intp(min(DENSEST, few) * x.size)
     rows_in_one_piece = y.strides[1] == y.itemsize and y.strides[0] > 0
     wide_enough = product.shape[1] * product.itemsize >= PANEL_LINES * CACHE_LINE
     x = x if in_one_piece(x) or in_one_piece(x.T) else any_layout(x.copy())
+    n_nonzero = most + 1
     if wide_enough and (panels.size or rows_in_one_piece):
-        n_nonzero = _count_nonzero(as_vector(x))
-        if n_nonzero <= densest * x.size:
-            _skip_zeros(x, n_nonzero, y, panels, product)
-            return
-    _add_with_blas(x, y, product)
+        n_nonzero = _count_nonzero(as_vector(x), most)
+    if x.size and n_nonzero > most:
+        _multiply_with_blas(x, y, scales, product)
+        return
+    if not scales[1]:
+        product[:] = 0
+    if x.size:
+        _skip_zeros(x, n_nonzero, y, panels, scales[0], product)
 
 
-def _compiled_add_product(dtype):
+def _compiled_multiply(dtype):
     matrix, vector = array_type(dtype, 2, "A"), array_type(dtype, 1, "C")
-    types = [matrix, matrix, array_type(dtype, 3, "C"), vector, array_type(dtype, 2, "C")]
-    return kernel(_add_product, f"add_product_{dtype}", types, KERNEL_VERSION, FREE)
+    types = [matrix, matrix, array_type(dtype, 3, "C"), vector, vector, array_type(dtype, 2, "C")]
+    return kernel(_multiply, f"multiply_{dtype}", types, FREE)
 
 
 @numba_njit
@@ -306,10 +348,10 @@ def _check_shapes(x, y):
         raise ValueError("dot: the columns of the first matrix must be the rows of the second")
 
 
-@register_funcify_default_op_cache_key(SparseProduct)
+@numba_version_of(SparseProduct)
 def numba_sparse_product(op, node, **kwargs):
     dtype = np.dtype(node.outputs[0].dtype)
-    add_product = _compiled_add_product(dtype)
+    multiply = _compiled_multiply(dtype)
 
     @numba_njit
     def product_and_bias(x, y, panels, bias):
@@ -317,15 +359,16 @@ def numba_sparse_product(op, node, **kwargs):
         if bias.size != y.shape[1]:
             raise ValueError("dot: one bias is needed for each column of the second matrix")
         product = np.empty((x.shape[0], y.shape[1]), dtype)
-        add_product(any_layout(x), any_layout(y), contiguous(panels), flat(bias), product)
+        scales = np.array([1, 0], dtype)
+        multiply(any_layout(x), any_layout(y), contiguous(panels), flat(bias), scales, product)
         return product
 
     @numba_njit
     def product(x, y, panels):
         _check_shapes(x, y)
-        product = np.zeros((x.shape[0], y.shape[1]), dtype)
-        none = np.empty(0, dtype)
-        add_product(any_layout(x), any_layout(y), contiguous(panels), none, product)
+        product = np.empty((x.shape[0], y.shape[1]), dtype)
+        none, scales = np.empty(0, dtype), np.array([1, 0], dtype)
+        multiply(any_layout(x), any_layout(y), contiguous(panels), none, scales, product)
         return product
 
     @numba_njit
@@ -333,26 +376,27 @@ def numba_sparse_product(op, node, **kwargs):
         return chosen(x, y, np.empty((0, 0, 0), dtype), *bias)
 
     chosen = product_and_bias if op.bias(node) else product
-    return chosen if op.panels else without_panels, KERNEL_VERSION
+    return chosen if op.panels else without_panels
 
 
-@register_funcify_default_op_cache_key(MatrixPlusProduct)
+@numba_version_of(MatrixPlusProduct)
 def numba_matrix_plus_product(op, node, **kwargs):
     dtype = np.dtype(node.outputs[0].dtype)
-    add_product = _compiled_add_product(dtype)
+    multiply = _compiled_multiply(dtype)
     to_overwrite = packed if op.inplace else copied
 
     @numba_njit
-    def matrix_plus_product(z, x, y):
+    def matrix_plus_product(z, factor, x, y):
         _check_shapes(x, y)
         if z.shape != (x.shape[0], y.shape[1]):
             raise ValueError("the matrix and the product that is added to it differ in shape")
         total = to_overwrite(z)
         none, no_panels = np.empty(0, dtype), np.empty((0, 0, 0), dtype)
-        add_product(any_layout(x), any_layout(y), no_panels, none, total)
+        scales = np.array([factor.item(), 1], dtype)
+        multiply(any_layout(x), any_layout(y), no_panels, none, scales, total)
         return total
 
-    return matrix_plus_product, KERNEL_VERSION
+    return matrix_plus_product
 
 
 # --- Rewrites --------------------------------------------------------------------------------
@@ -396,12 +440,15 @@ def matrix_plus_products(fgraph, node):
     others = [term for term in terms if not _is_product(term[0])]
     if not products or len(others) != 1:
         return False
-    total = _scaled(*others[0])
-    if not all(total.type.is_super(product.type) for product, _ in products):
+    matrix, factors = others[0]
+    total = matrix * _number(factors, matrix.dtype).dimshuffle("x", "x") if factors else matrix
+    # One dtype throughout: where two meet, a scalar may be more exact than the matrix.
+    alike = [node.outputs[0], *(product for product, _ in products)]
+    if not all(total.type.is_super(variable.type) for variable in alike):
         return False
     for product, factors in products:
         x, y = product.owner.inputs[:2]
-        total = MatrixPlusProduct()(total, x, _scaled(y, factors))
+        total = MatrixPlusProduct()(total, _number(factors, total.dtype), x, y)
     return [total]
 
 
@@ -433,13 +480,17 @@ def _terms(fgraph, variable, factors=(), outermost=False):
     return [(variable, factors)]
 
 
-def _scaled(matrix, factors):
-    if not factors:
-        return matrix
+def _number(factors, dtype):
+    """The product of scalars, as a variable without axes."""
     # Of the matrix's type before they meet: a product of small integers may leave their range.
-    factor = functools.reduce(operator.mul, (f.astype(matrix.dtype) for f in factors))
-    number = as_number(factor)
-    return matrix * (factor if number is None else number.dimshuffle("x", "x"))
+    numbers = [as_number(f) for f in factors]
+    numbers = [
+        f.dimshuffle() if number is None else number
+        for f, number in zip(factors, numbers, strict=True)
+    ]
+    return functools.reduce(
+        operator.mul, (n.astype(dtype) for n in numbers), pt.constant(1, dtype=dtype)
+    )
 
 
 # Late: the rewrites before these know Dot.

@@ -15,16 +15,13 @@ from pytensor.compile import optdb
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.math import Dot, Sum
 from pytensor.tensor.type import vector
 
-from rbm_sym.kernels import FLOATS, FREE, any_layout, array_type, kernel
-
-# Part of the key under which numba keeps machine code on disk: raise it when a kernel changes.
-KERNEL_VERSION = 1
+from rbm_sym.kernels import FLOATS, FREE, any_layout, array_type, kernel, numba_version_of
 
 
 class MatrixSum(Op):
@@ -70,7 +67,7 @@ def _sum_over_columns(x, total, result):
         result[i] = total[i]
 
 
-@register_funcify_default_op_cache_key(MatrixSum)
+@numba_version_of(MatrixSum)
 def numba_matrix_sum(op, node, **kwargs):
     x_dtype, dtype, acc_dtype = node.inputs[0].dtype, np.dtype(op.dtype), np.dtype(op.acc_dtype)
     kept_axis = 1 - op.axis
@@ -78,7 +75,6 @@ def numba_matrix_sum(op, node, **kwargs):
         (_sum_over_rows, _sum_over_columns)[op.axis],
         f"matrix_sum_{op.axis}_{x_dtype}_{acc_dtype}_{dtype}",
         [array_type(x_dtype, 2, "A"), array_type(acc_dtype, 1, "C"), array_type(dtype, 1, "C")],
-        KERNEL_VERSION,
         FREE,
     )
 
@@ -89,7 +85,7 @@ def numba_matrix_sum(op, node, **kwargs):
         add_up(any_layout(x), np.zeros(n, acc_dtype), result)
         return result
 
-    return matrix_sum, KERNEL_VERSION
+    return matrix_sum
 
 
 @node_rewriter([Sum])

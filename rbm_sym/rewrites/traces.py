@@ -8,33 +8,36 @@ at it, and the last step's is what remains.
 
 Why it is faster: nothing is stored. PyTensor copies a result of each step into an array over time,
 of all steps where it is asked for the shape of the result, and memory grows with their number.
+
+A scan of no steps has no last one, and raises an IndexError when it runs. (PyTensor alone gives
+whatever lies in memory there, or an empty array.)
 """
 
 import numpy as np
 import pytensor.tensor as pt
-from numba.cpython.unsafe.tuple import tuple_setitem
 from pytensor.compile import optdb
 from pytensor.compile.builders import infer_shape
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
-from pytensor.tensor.basic import get_underlying_scalar_constant_value
+from pytensor.tensor.basic import get_underlying_scalar_constant_value, infer_static_shape
 from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.shape import Shape_i
 from pytensor.tensor.subtensor import Subtensor, indices_from_subtensor
 
+from rbm_sym.kernels import numba_version_of
 from rbm_sym.rewrites.scans import changed, inner_graph, is_tensor
 
 
 class NothingYet(Op):
-    """What a result is before the first step: an array of these lengths of NaN, integers of zero.
+    """What a result is before the first step: (number of steps, its lengths) to an array.
 
-    PyTensor's own Alloc would do, but numba compiles an assignment to a whole array for seconds,
-    most of them for the text of its error.
+    Nobody reads its numbers, since it raises IndexError if there is no step. PyTensor's own
+    AllocEmpty would do but for that.
     """
 
     __props__ = ("dtype",)
@@ -42,31 +45,41 @@ class NothingYet(Op):
     def __init__(self, dtype):
         self.dtype = dtype
 
-    def make_node(self, *lengths):
-        lengths = [pt.cast(length, "int64") for length in lengths]
-        return Apply(self, lengths, [pt.tensor(dtype=self.dtype, shape=(None,) * len(lengths))])
+    def make_node(self, n_steps, *lengths):
+        lengths, shape = infer_static_shape(lengths)
+        inputs = [pt.cast(x, "int64") for x in (n_steps, *lengths)]
+        return Apply(self, inputs, [pt.tensor(dtype=self.dtype, shape=shape)])
+
+    def do_constant_folding(self, fgraph, node):
+        # What lies in memory is no constant.
+        return False
 
     def perform(self, node, inputs, output_storage):
-        output_storage[0][0] = np.full(inputs, self.value())
+        n_steps, *lengths = inputs
+        if n_steps < 1:
+            raise IndexError(NO_STEPS)
+        output_storage[0][0] = np.empty(lengths, self.dtype)
 
-    def value(self):
-        dtype = np.dtype(self.dtype)
-        return dtype.type(np.nan if dtype.kind == "f" else 0)
+
+NO_STEPS = "n_steps: the last step of a scan is asked for, and it has none"
 
 
-@register_funcify_default_op_cache_key(NothingYet)
+@numba_version_of(NothingYet)
 def numba_nothing_yet(op, node, **kwargs):
-    value, ndim = op.value(), len(node.inputs)
-    no_shape = (0,) * ndim
-
-    @numba_njit
-    def nothing_yet(*lengths):
-        shape = no_shape
-        for i in range(ndim):
-            shape = tuple_setitem(shape, i, lengths[i].item())
-        return np.full(shape, value)
-
-    return nothing_yet
+    dtype = np.dtype(op.dtype)
+    # Written out: lengths that are known have another type in numba than others, and a tuple of
+    # two types has no entry number i.
+    names = [f"length_{i}" for i in range(len(node.inputs) - 1)]
+    shape = "".join(f"{name}.item(), " for name in names)
+    source = f"""
+def nothing_yet({", ".join(["n_steps", *names])}):
+    if n_steps.item() < 1:
+        raise IndexError(NO_STEPS)
+    return np.empty(({shape}), dtype)
+"""
+    namespace = {"np": np, "dtype": dtype, "NO_STEPS": NO_STEPS, "__name__": __name__}
+    exec(source, namespace)
+    return numba_njit(namespace["nothing_yet"])
 
 
 @node_rewriter([Scan])
@@ -84,7 +97,7 @@ def last_step_only(fgraph, node):
     chosen = [i for i in chosen if shapes[i] is not None]
     if not chosen:
         return False
-    sizes = op.outer_nitsot(node.inputs)
+    n_steps, sizes = node.inputs[0], op.outer_nitsot(node.inputs)
     handed_on = [results[i] for i in chosen]
     kept = [i for i in range(len(traces)) if i not in chosen]
 
@@ -107,8 +120,7 @@ def last_step_only(fgraph, node):
     n_first_outer = len(node.inputs) - info.n_non_seqs - len(traces)
     new_outer_inputs = [
         *node.inputs[:n_first_outer],
-        # What they are before the first step only shows where there is none.
-        *(NothingYet(results[i].dtype)(*shapes[i]) for i in chosen),
+        *(NothingYet(results[i].dtype)(n_steps, *shapes[i]) for i in chosen),
         *(sizes[i] for i in kept),
         *op.outer_non_seqs(node.inputs),
     ]

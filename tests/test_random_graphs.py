@@ -1,0 +1,77 @@
+"""Any graph compiled with the rewrites computes what it computes without them.
+
+A graph belongs to its seed. `--first-graph` and `--graphs` choose the seeds;
+docs/models.md says which ones have been tried.
+"""
+
+import numpy as np
+import pytensor
+from pytensor.compile.mode import Mode, get_default_mode
+from random_graphs import RandomGraph
+
+from rbm_sym.rewrites import ALL
+
+# How far numbers of both precisions may be apart, relative to the largest of an output, or to 1.
+TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+# So many graphs have their elementwise operations fused; the parts of others are compiled once and
+# shared by all graphs, which makes them ten times as fast to try.
+ONE_IN = 8
+
+# Without this, PyTensor looks for a BLAS for compiled C, of which there is none here, and warns.
+pytensor.config.blas__ldflags = ""
+
+
+def pytest_generate_tests(metafunc):
+    if "seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("first_graph")
+        metafunc.parametrize("seed", range(first, first + metafunc.config.getoption("graphs")))
+
+
+def compiled(graph):
+    with pytensor.config.change_flags(on_opt_error="raise"):
+        return pytensor.function(
+            graph.inputs, graph.outputs, updates=graph.updates, on_unused_input="ignore"
+        )
+
+
+def run(graph, function):
+    """All that a function changes or returns, and the types of its outputs."""
+    graph.reset()
+    before = [np.array(argument) for argument in graph.arguments]
+    results = function(*graph.arguments)
+    for argument, value in zip(graph.arguments, before, strict=True):
+        np.testing.assert_array_equal(argument, value)
+    changed = [variable.get_value() for variable in (*graph.shared, *graph.streams.states)]
+    return [*results, *changed]
+
+
+def assert_agree(found, expected, precision):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype and one.shape == other.shape
+        scale = max(1, np.abs(other[np.isfinite(other)]).max(initial=0))
+        tolerance = precision * scale if one.dtype.kind == "f" else 0
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance)
+
+
+def test_random_graph(seed):
+    check(seed)
+
+
+def check(seed):
+    graph = RandomGraph(seed)
+    mode = get_default_mode()
+    if seed % ONE_IN:
+        mode = mode.excluding("fusion")
+    with pytensor.config.change_flags(mode=mode):
+        fast = compiled(graph)
+        found = run(graph, fast)
+    # The same graph without the rewrites, computed by the Ops' own Python.
+    plain_mode = Mode("py", mode.excluding(ALL).optimizer)
+    with pytensor.config.change_flags(mode=plain_mode, cxx=""):
+        plain = compiled(graph)
+        expected = run(graph, plain)
+    types = [[x.type for x in f.maker.fgraph.outputs[: len(graph.outputs)]] for f in (fast, plain)]
+    assert types[0] == types[1]
+    precision = max(TOLERANCE[str(x.dtype)] for x in found if x.dtype.kind == "f")
+    assert_agree(found, expected, precision)
