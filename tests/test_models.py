@@ -192,6 +192,20 @@ ARRANGED = {
 }
 
 
+def under_each_condition(names, model, condition):
+    """F of each state, (rows, states), with a row for each of the condition."""
+    W, hbias, vbias, A, B, *_ = model.params
+
+    def of_all(states):
+        conditions = pt.repeat(condition, states.shape[0], axis=0)
+        weights = {"W": W, "hbias": hbias, "vbias": vbias}
+        same = names.ConditionalRBM(conditions, A, B, n_visible=3, n_hidden=2, **weights)
+        F = same.free_energy(pt.tile(states, (condition.shape[0], 1)))
+        return F.reshape((condition.shape[0], states.shape[0]))
+
+    return of_all
+
+
 @pytest.fixture(params=ARRANGED)
 def arranged(page, request):
     """One of these models as the page has it, and its data."""
@@ -199,9 +213,17 @@ def arranged(page, request):
     names = page[f"train_{name}"]
     model = getattr(names, name)
     data, inputs = [bits(6, model.n_visible)], [model.input]
+
+    def of_all(states):
+        """F of each state, a row: (1, states)."""
+        return model.free_energy(states)[None]
+
     if name == "conditional":
         data.append(np.random.RandomState(4).normal(size=(6, 2)))
         inputs.append(names.condition)
+        of_all = under_each_condition(names, model, names.condition)
+    if name == "rnn_rbm":
+        of_all = under_each_condition(names, model, names.before)
     return SimpleNamespace(
         model=model,
         data=data,
@@ -210,25 +232,22 @@ def arranged(page, request):
         updates=names.updates,
         streams=names.streams,
         train=getattr(names, f"train_{name}"),
+        of_all=of_all,
         weights=lambda values: ARRANGED[name](*values, *data),
     )
 
 
 def test_exact_likelihood_of_an_arranged_rbm(arranged):
     """Mean F(v) + log Z of the model itself, where each row of the data may have its own Z."""
-    model, v = arranged.model, arranged.model.input
+    model, v = arranged.model, arranged.data[0]
     start = randomize(model.params)
-    of_states = pytensor.scan(
-        lambda state: -model.free_energy(pt.repeat(state[None], v.shape[0], axis=0)),
-        pt.as_tensor(all_states(model.n_visible)),
-        return_updates=False,
-    )
-    cost = pt.mean(model.free_energy(v) + pt.logsumexp(of_states, axis=0))
+    states = pytensor.shared(all_states(model.n_visible))
+    cost = pt.mean(model.free_energy(model.input) + pt.logsumexp(-arranged.of_all(states), axis=1))
     exact = pytensor.function(arranged.inputs, [cost, *pt.grad(cost, model.params)])
 
     def expected(*values):
         weights = arranged.weights(values)
-        return np.mean(free_energy(arranged.data[0], *weights) + log_partition(6, *weights))
+        return np.mean(free_energy(v, *weights) + log_partition(len(v), *weights))
 
     assert_close(exact(*arranged.data), [expected(*start), *gradient(expected, start)])
 
