@@ -20,6 +20,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from enumeration import all_states, sigmoid
+from pytensor.graph.basic import Variable
 from test_scripts import ROOT
 
 from rbm_sym import RBM, RandomStreams, gibbs_chain
@@ -29,6 +30,7 @@ from rbm_sym.rewrites import ALL, without
 
 PAGE = ROOT / "docs" / "models.md"
 TEXT = PAGE.read_text()
+LISTINGS = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
 N_CHAINS = 20_000
 LR = 0.1
 
@@ -48,11 +50,20 @@ def page(tmp_path_factory):
     session, made = {}, {}
     flags = pytensor.config.change_flags(floatX="float64", on_opt_error="raise")
     with flags, contextlib.chdir(tmp_path_factory.mktemp("models")):
-        for listing in re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE):
+        for listing in LISTINGS:
             exec(compile(listing, PAGE.name, "exec"), session)
             names = SimpleNamespace(**session)
             made |= {name: names for name in session if name not in made}
     return made
+
+
+def test_in_float32_nothing_on_the_page_is_float64(tmp_path):
+    session = {}
+    with pytensor.config.change_flags(floatX="float32"), contextlib.chdir(tmp_path):
+        for listing in LISTINGS:
+            exec(compile(listing, PAGE.name, "exec"), session)
+            variables = [value for value in session.values() if isinstance(value, Variable)]
+            assert "float64" not in {variable.dtype for variable in variables}, listing
 
 
 def test_files_that_the_page_links_to_exist():
@@ -366,7 +377,7 @@ def mean_field(v, W, U, a, b, c):
     for _ in range(1000):
         g = sigmoid(b + v @ W + h @ U.T)
         before, h = h, sigmoid(c + g @ U)
-        if np.abs(h - before).max() < 1e-13:
+        if np.abs(h - before).max() < 1e-6:
             break
     return np.concatenate([v, sigmoid(b + v @ W + h @ U.T), h], axis=1)
 
@@ -378,7 +389,7 @@ def deep(page):
 
 
 def test_deep_boltzmann_machine(deep):
-    """Mean field, and the energy; log Z and its gradient, the exact negative phase."""
+    """Mean field, at a fixed point; the energy; log Z and its gradient, the exact negative phase."""
     names, start = deep
     x, states = all_states(7), pt.matrix("x")
     energy = names.deep.free_energy(states)
@@ -392,7 +403,11 @@ def test_deep_boltzmann_machine(deep):
     v = all_states(3)
     inferred, *others = exact(v, x)
     np.testing.assert_allclose(inferred, mean_field(v, *start), rtol=0, atol=1e-11)
-    assert np.ptp(inferred[:, 3:], axis=0).min() > 0.01
+    W, U, _, b, c = start
+    v, g, h = inferred[:, :3], inferred[:, 3:5], inferred[:, 5:]
+    np.testing.assert_allclose(g, sigmoid(b + v @ W + h @ U.T), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(h, sigmoid(c + g @ U), rtol=0, atol=1e-6)
+    assert np.ptp(g, axis=0).min() > 0.01 and np.ptp(h, axis=0).min() > 0.01
     assert_close(
         others, [energy_of_layers(x, *start), expected(*start), *gradient(expected, start)]
     )
