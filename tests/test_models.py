@@ -389,7 +389,7 @@ def deep(page):
 
 
 def test_deep_boltzmann_machine(deep):
-    """Mean field, at a fixed point; the energy; log Z and its gradient, the exact negative phase."""
+    """Mean field, at a fixed point; the energy; log Z and its gradient, the negative phase."""
     names, start = deep
     x, states = all_states(7), pt.matrix("x")
     energy = names.deep.free_energy(states)
