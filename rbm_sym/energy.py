@@ -27,7 +27,8 @@ class EnergyModel:
 
     A subclass sets
 
-    - `input`: symbolic matrix (batch, visible units), the training data
+    - `input`: symbolic matrix (batch, visible units), the training data; it may have more axes, of
+      which the first is the batch
     - `params`: list of shared variables
 
     and defines `free_energy(v)` and `step(v)`. It may override the methods from `chain_start` to

@@ -70,7 +70,17 @@ def test_files_that_the_page_links_to_exist():
     targets = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
     assert targets
     for target in targets:
-        assert (PAGE.parent / target).exists(), target
+        assert (PAGE.parent / target.partition("#")[0]).exists(), target
+
+
+def test_an_update_by_hand_learns_nothing_from_a_spoilt_minibatch(page):
+    names = page["learn"]
+    before = values(names.rbm.params)
+    with pytest.raises(ValueError, match=r"input: .*infinite or undefined"):
+        names.learn(np.full((2, 4), np.nan), np.zeros((2, 4)))
+    assert_close(values(names.rbm.params), before)
+    names.learn(np.ones((2, 4)), np.zeros((2, 4)))
+    assert not np.array_equal(names.rbm.vbias.get_value(), before[2])
 
 
 # What all models need.

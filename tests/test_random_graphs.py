@@ -1,7 +1,7 @@
 """Any graph compiled with the rewrites computes what it computes without them.
 
-A graph belongs to its seed. `--first-graph` and `--graphs` choose the seeds;
-docs/models.md says which ones have been tried.
+A graph belongs to its seed. `--first-graph` and `--graphs` choose the seeds; docs/models.md has the
+command that tries many.
 """
 
 import numpy as np
