@@ -101,8 +101,8 @@ class EnergyModel:
         """The gradient of `cost` in each of `params`, with the particles held constant."""
         return pt.grad(self.cost(particles), self.params, consider_constant=[particles])
 
-    def checked(self, lr):
-        """A learning rate with which a training function learns nothing from a spoilt minibatch.
+    def for_sound_data(self, lr):
+        """A learning rate with which a function learns nothing from an unusable minibatch.
 
         Parameters
         ----------
@@ -111,17 +111,18 @@ class EnergyModel:
         Returns
         -------
         symbolic scalar, equal to `lr`; to compute it raises ValueError if `input` has no rows, or
-        an infinite or undefined number, which a single update would spread over all weights
+        an infinite or undefined number, which a single update would spread over all weights (or if
+        a sum over its rows is one)
         """
         if not isinstance(lr, Variable):
             lr = pt.constant(lr, dtype=pytensor.config.floatX)
         lr = CheckAndRaise(ValueError, "input: a minibatch of at least 1 example is needed")(
             lr, pt.gt(self.input.shape[0], 0)
         )
-        spoilt = "input: this minibatch holds an infinite or undefined number; mend the data"
+        unusable = "input: this minibatch holds an infinite or undefined number; mend the data"
         # By way of the sums over examples, which are computed a vector at a time.
         finite = pt.all(pt.isfinite(pt.sum(self.input, axis=0)))
-        return CheckAndRaise(ValueError, spoilt)(lr, finite)
+        return CheckAndRaise(ValueError, unusable)(lr, finite)
 
     def get_cost_updates(self, lr=0.1, persistent=None, k=1):
         """One update of CD-k or PCD-k.
@@ -154,7 +155,7 @@ class EnergyModel:
         self._check_training(lr, persistent, k)
         chain_end, updates = self.negative_phase(persistent, k)
         gradients = self.gradients(self.negative_particles(chain_end))
-        updates |= gradient_descent(self.params, gradients, self.checked(lr))
+        updates |= gradient_descent(self.params, gradients, self.for_sound_data(lr))
         monitoring_cost = self.monitoring_cost(chain_end, persistent, updates)
         return monitoring_cost, stream_updates([monitoring_cost, *updates.values()]) | updates
 

@@ -124,13 +124,13 @@ def vectorize_draw(op, node, state, *parameters):
     """
     if state.type.ndim == op.state_type.ndim and isinstance(op, Bernoulli):
         return op.make_node(state, *parameters)
-    raise the_same_in_each_row(op)
+    raise repeated_rows_error(op)
 
 
-def the_same_in_each_row(op):
+def repeated_rows_error(what):
     return NotImplementedError(
-        f"vectorize_graph: {op} would give each row the same numbers; draw them in the shape that "
-        "is wanted"
+        f"vectorize_graph: {what} would draw the same numbers for each row; build it in the shape "
+        "that is wanted"
     )
 
 
@@ -501,7 +501,7 @@ class Affine(Arithmetic):
 @_vectorize_node.register(Affine)
 def vectorize_affine(op, node, draws, *parameters):
     if draws.type.ndim == 1:
-        raise the_same_in_each_row(op)
+        raise repeated_rows_error(op)
     return vectorize_node_fallback(op, node, draws, *parameters)
 
 

@@ -1,16 +1,19 @@
 """Markov chains, unrolled by scan."""
 
 import warnings
+from numbers import Number
 
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile import sharedvalue
 from pytensor.graph.basic import Variable
-from pytensor.graph.replace import clone_replace
+from pytensor.graph.replace import _vectorize_node, clone_replace
 from pytensor.raise_op import CheckAndRaise
+from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
 
 from rbm_sym.arguments import check_step_count
+from rbm_sym.generators import Draw, repeated_rows_error
 from rbm_sym.streams import building, stream_updates
 
 
@@ -52,12 +55,16 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(),
         `n_steps` is no integer, or one of the sequences is a scalar, or an argument is no tensor
     ValueError
         if `n_steps` is below 1, or `step` draws from a stream made outside of it, or returns
-        another number of results than `chain_start` has entries, or no entry is a state
+        another number of results than `chain_start` has entries, or none of these is a state
 
     Several threads may call this at once; one builds its chain after the other.
     """
-    starts = list(chain_start) if isinstance(chain_start, list | tuple) else [chain_start]
-    starts = _as_tensors("chain_start", starts)
+    starts = _as_tensors("chain_start", _listed(chain_start))
+    if isinstance(chain_start, list | tuple) and any(isinstance(x, Number) for x in chain_start):
+        raise TypeError(
+            f"chain_start: a list has a tensor or None for each result of step, not {chain_start}; "
+            "make an array of these numbers"
+        )
     sequences = _as_tensors("sequences", _listed(sequences))
     non_sequences = _as_tensors("non_sequences", _listed(non_sequences))
     for what, tensors in (("sequences", sequences), ("non_sequences", non_sequences)):
@@ -169,8 +176,8 @@ def _as_list(result):
 def _check_next_states(outputs, starts):
     if len(outputs) != len(starts):
         raise ValueError(
-            f"chain_start: a list has an entry for each result of step, the start of a state or "
-            f"None; step returned {len(outputs)} results, and there are {len(starts)} entries"
+            "chain_start: a list has an entry for each result of step, the start of a state or "
+            f"None; results: {len(outputs)}, entries: {len(starts)}"
         )
     for i, (next_state, start) in enumerate(zip(outputs, starts, strict=True)):
         if start is None:
@@ -195,3 +202,14 @@ def _set_update(stream, new_state):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting default_update is deprecated")
         stream.default_update = new_state
+
+
+vectorize_any_scan = _vectorize_node.dispatch(Scan)
+
+
+@_vectorize_node.register(Scan)
+def vectorize_scan(op, node, *inputs):
+    """What `vectorize_graph` makes of a scan: as PyTensor, but refused where its step draws."""
+    if any(isinstance(inner.op, Draw) for inner in op.fgraph.toposort()):
+        raise repeated_rows_error("a chain")
+    return vectorize_any_scan(op, node, *inputs)

@@ -173,7 +173,7 @@ def _packed(array):
     return lambda array: contiguous(array) if in_one_piece(array) else array.copy()
 
 
-# What is compiled where the name is used: for fingerprints.
+# Numba compiles this in place of the other. Without a word of it, its fingerprint would not count.
 packed.compiled = _packed
 
 

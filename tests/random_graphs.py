@@ -34,7 +34,7 @@ class RandomGraph:
         self.floatX = self.one_of(["float32", "float64"])
         self.streams = self.one_of([MRG_RandomStreams, RandomStreams])(1 + seed % 1000)
         self.lengths = self.rng.choice(LENGTHS, 3, replace=False).tolist()
-        if self.chance(0.05):
+        if self.chance(0.1):
             self.lengths[0] = 0
         self.ones_are_known = self.chance(0.5)
         # Every layout and every dtype is compiled anew: most graphs keep to the usual ones.
@@ -62,8 +62,6 @@ class RandomGraph:
         if self.chance(0.6):
             self.add_derivatives()
         self.start = [variable.get_value() for variable in self.shared]
-
-    # What is drawn.
 
     def chance(self, probability):
         return self.rng.random() < probability
@@ -238,11 +236,17 @@ def elementary(graph):
 
 def one_column_flipped(graph):
     x, (m, n) = graph.matrix()
-    if not n or x.dtype == "bool":
+    if not n:
         return None
     w, (_, k) = graph.matrix(rows=n, is_float=True)
     i = graph.one_of([graph.column, 0, n - 1, -1])
-    flip = graph.one_of([lambda z: 1 - z, lambda z: -z, lambda z: 0.5 - z, lambda z: 0 * z])
+    flips = [lambda z: 1 - z, lambda z: 0.5 - z, lambda z: 0 * z]
+    if x.dtype == "bool":
+        flips = [pt.invert]
+    elif not x.dtype.startswith("uint"):
+        # PyTensor itself fails to rewrite the negative of an unsigned number.
+        flips.append(lambda z: -z)
+    flip = graph.one_of(flips)
     flipped = pt.set_subtensor(x[:, i], pt.cast(flip(x[:, i]), x.dtype))
     return near_one(pt.dot(x, w) - 2 * pt.dot(flipped, w)), (m, k)
 

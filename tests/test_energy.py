@@ -91,21 +91,21 @@ def test_missing_methods_and_wrong_arguments_are_named(double):
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "message"),
+    ("unusable", "message"),
     [
         (np.zeros((0, 3)), "input: a minibatch of at least 1 example is needed"),
         (np.where(np.eye(3, dtype=bool), np.nan, DATA[:3]), "input: .*infinite or undefined"),
         (np.where(np.eye(3, dtype=bool), -np.inf, DATA[:3]), "input: .*infinite or undefined"),
     ],
 )
-def test_a_spoilt_minibatch_spoils_nothing(double, make_rbm, spoilt, message):
+def test_nothing_is_learnt_from_an_unusable_minibatch(double, make_rbm, unusable, message):
     rbm = make_rbm(n_visible=3)
     cost, updates = rbm.get_cost_updates(lr=0.1, k=2)
     train = pytensor.function([rbm.input], cost, updates=updates)
     train(DATA)
     before = [param.get_value() for param in rbm.params]
     with pytest.raises(ValueError, match=message):
-        train(spoilt)
+        train(unusable)
     for param, value in zip(rbm.params, before, strict=True):
         np.testing.assert_array_equal(param.get_value(), value)
     assert np.isfinite(train(DATA))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from numba import types
 from pytensor.link.numba import cache
 
+import rbm_sym
 from rbm_sym import fingerprint as module
+from rbm_sym import kernels
 from rbm_sym.fingerprint import fingerprint
 from rbm_sym.rewrites import products
 
@@ -77,6 +80,8 @@ def test_closures_containers_types_and_versions(monkeypatch):
 
 
 def test_what_cannot_be_read_is_refused():
+    with pytest.raises(TypeError, match=r"<module 'rbm_sym.rewrites.products'.* cannot be read"):
+        fingerprint(closed_over(products))
     with pytest.raises(TypeError, match=r"<object object .* cannot be read"):
         fingerprint(closed_over(object()))
 
@@ -102,3 +107,11 @@ def test_another_constant_makes_another_entry(monkeypatch, tmp_path, double):
         np.testing.assert_array_equal(product(np.eye(20), np.ones((20, 20))), np.ones((20, 20)))
         n_entries.append(len(list(tmp_path.glob("*rbm_sym_multiply_float64_*.nbi"))))
     assert n_entries == [1, 2, 2]
+
+
+def test_what_numba_compiles_in_place_of_a_function_counts():
+    """Nothing else leads from a function to its overload."""
+    sources = [path.read_text() for path in Path(rbm_sym.__file__).parent.rglob("*.py")]
+    counts = [sum(s.count(text) for s in sources) for text in ("@overload(", ".compiled = ")]
+    assert counts == [1, 1]
+    assert kernels.packed.compiled is kernels._packed

@@ -157,7 +157,8 @@ def test_one_sequence_without_a_list(double):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"chain_start": [None, pt.zeros(4)]}, ValueError, "chain_start: .*1 results.*2 entries"),
+        ({"chain_start": [None, pt.zeros(4)]}, ValueError, "chain_start: .*results: 1, entries: 2"),
+        ({"chain_start": [0.0, 1.0]}, TypeError, r"chain_start: .*not \[0.0, 1.0\]; make an array"),
         ({"chain_start": [None]}, ValueError, "chain_start: a chain has a state"),
         ({"chain_start": [{"initial": 1, "taps": [-2]}]}, TypeError, r"chain_start\[0\]: .*taps"),
         ({"non_sequences": [None]}, TypeError, r"non_sequences\[0\]: .*not None"),

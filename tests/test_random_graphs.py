@@ -55,10 +55,6 @@ def assert_agree(found, expected, precision):
 
 
 def test_random_graph(seed):
-    check(seed)
-
-
-def check(seed):
     graph = RandomGraph(seed)
     mode = get_default_mode()
     if seed % ONE_IN:

@@ -208,6 +208,16 @@ def test_matrix_plus_products(matrix_plus_products, data, m, k, n):
     np.testing.assert_array_equal(z, before)
 
 
+def test_a_factor_that_is_no_number(matrix_plus_products):
+    """Rows without anything to add stay as they are; the others show it."""
+    dtype, fast, _ = matrix_plus_products
+    ones, x = np.ones((20, 20), dtype), np.zeros((20, 20), dtype)
+    x[0] = 1
+    for c in (np.nan, np.inf):
+        difference, _, _ = fast(ones, x, ones, np.asarray(c, dtype))
+        assert not np.isfinite(difference[0]).any()
+
+
 def test_weights_are_updated_in_place(floatX):
     update, (W, _, _), _ = training_function()
     (op,) = {op for op in ops_of(update) if isinstance(op, MatrixPlusProduct)}

@@ -232,3 +232,10 @@ def test_draws_that_would_be_the_same_in_each_row_are_refused(streams, double):
     ):
         with pytest.raises(NotImplementedError, match=r"vectorize_graph: .*the same numbers"):
             vectorize_graph(draw, {p: pt.matrix("rows")})
+    step = lambda p: p * rng.uniform(size=p.shape)  # noqa: E731
+    (chain, _), (calm, _) = (gibbs_chain(f, p, 3) for f in (step, pt.tanh))
+    with pytest.raises(NotImplementedError, match=r"vectorize_graph: a chain .*the same numbers"):
+        vectorize_graph(chain, {p: pt.matrix("rows")})
+    rows = np.random.default_rng(0).random((2, 4))
+    found = vectorize_graph(calm, {p: pt.constant(rows)}).eval(mode="FAST_COMPILE")
+    np.testing.assert_allclose(found[:, -1], np.tanh(np.tanh(np.tanh(rows))))

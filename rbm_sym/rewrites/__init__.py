@@ -1,9 +1,9 @@
 """What makes compiled graphs fast.
 
 Importing this package adds rewrites to PyTensor's own (`pytensor.compile.optdb`). They apply
-wherever a graph is compiled by numba, PyTensor's default. They change no random draw, and results
-only by rounding, as long as no sum or product on the way leaves the range of its dtype (the modules
-say what else, where numbers are infinite or not numbers). One idea a
+wherever a graph is compiled by numba, PyTensor's default. They change no random draw. They change
+results only by rounding, as long as no sum or product on the way leaves the range of its dtype;
+where numbers are infinite or not numbers, the modules say what becomes of them. One idea a
 module, each saying what it recognises, what it puts in its place and why that is faster:
 
 | module | rewrite | instead of |
@@ -66,8 +66,7 @@ def without(name):
     """Functions compiled inside of this context do without a rewrite.
 
     It changes the default mode: a function that is given a `mode` of its own gets the rewrites of
-    that. On PyTensor 3.0, the inside of a function's scans gets the rewrites of where it is copied
-    or unpickled.
+    that. On PyTensor 3.0, copy or unpickle such a function inside of this context too.
 
     Parameters
     ----------

@@ -10,11 +10,10 @@ changes:
     (x with column i set to z) y = x y + (z - x[:, i]) y[i],    z = c - x[:, i]
 
 A column that is set to something else is left alone. If it was large and what it is set to is
-small, the difference of two large numbers would be all that is left of the small ones. Here they
-are of one size, |x[:, i]| ≤ |z| + 1, so that the result is as exact as a product of k terms in
-which no number of the column is smaller than 1: it is off by at most
+small, the difference of two large numbers would be all that is left of the small ones. Here both
+are of one size, |x[:, i]| ≤ |z| + 1. For x (m, k) and y (k, n), the result is off by at most
 
-    4 (k + 4) ε (|x'| |y|)[row, column],    |x'| with column i of |z| + 1,    ε = 2^-24 or 2^-53
+    4 (k + 4) ε |x'| |y|,    |x'| with |z| + 1 for column i,    ε = 2^-24 (float32) or 2^-53
 
 Why it is faster: the product with x is computed already, for the free energy of the pictures
 before the flip; what remains is a column times a row.

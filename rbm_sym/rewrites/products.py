@@ -13,8 +13,11 @@ Where x is dense, or y does not lie in memory row by row, BLAS computes the prod
 
 Sums of such products with a bias or with a matrix are recognised too. `SparseProduct` adds a bias
 itself; `MatrixPlusProduct` adds the product, times a number, to a matrix, in place: an update of
-the weights then touches only the rows that have something to learn. (Of several numbers that a
-product is multiplied with, the product comes first; it must not leave the range of the dtype.)
+the weights then touches only the rows that have something to learn. Numbers that x y is multiplied
+with are multiplied with one another first; their product must not leave the range of the dtype.
+
+A zero in x is skipped whatever it would be multiplied with: where y or such a number is infinite
+or not a number, the product may be 0 for NaN.
 
 Why it is faster: of the multiplications, seven in eight are left out. BLAS, whose blocks use what
 they have loaded several times over, does one multiplication in less than half the time; that
@@ -61,10 +64,14 @@ from rbm_sym.vectors import (
     row_adder,
 )
 
-# The largest share of nonzero entries of x with which skipping zeros is the faster way. For many
-# rows it is LEAST_DENSE; BLAS fetches y once for all of them, and the fewer they are the more time
-# that takes a row, up to where both do little else. BLAS has a function of its own for one row.
-LEAST_DENSE, DENSER_FOR_FEW_ROWS, DENSEST, DENSEST_ROW = 0.35, 1.2, 0.7, 0.4
+# The largest share of nonzero entries of x with which skipping zeros is the faster way, found by
+# scripts/benchmark_products.py. Of m rows it is this and FEW_ROWS / m, since BLAS fetches y once
+# for all of them, which takes more time a row the fewer they are;
+DENSEST, FEW_ROWS = 0.35, 1.2
+# but at most this, with which both do little else than fetch y;
+DENSEST_OF_FEW = 0.7
+# and for a single row, for which BLAS has a function of its own, this.
+DENSEST_ROW = 0.4
 
 # So many numbers are looked at before it is asked whether they are too dense already.
 COUNTED_AT_ONCE = 4096
@@ -128,8 +135,9 @@ class SparseProduct(Op):
 class MatrixPlusProduct(Op):
     """z + factor x y: matrices (m, n), (m, k), (k, n) and a number, of one floating-point dtype.
 
-    `inplace` lets the sum take the memory of z; a rewrite sets it after the graph is built. Raises
-    ValueError when it runs, if shapes do not fit.
+    Zeros in x are skipped, also where y or the factor is infinite or not a number. `inplace` lets
+    the sum take the memory of z; a rewrite sets it after the graph is built. Raises ValueError when
+    it runs, if shapes do not fit.
     """
 
     __props__ = ("inplace",)
@@ -314,13 +322,16 @@ def _multiply(x, y, panels, bias, scales, product):
 
     Where there is a bias, it is added too, and kept must be 0.
     """
-    for i in range(product.shape[0] if bias.size else 0):
-        for j in range(product.shape[1]):
-            product[i, j] = bias[j]
     if bias.size:
-        scales[1] = 1
-    few = DENSEST_ROW if x.shape[0] == 1 else LEAST_DENSE + DENSER_FOR_FEW_ROWS / max(x.shape[0], 1)
-    most = np.intp(min(DENSEST, few) * x.size)
+        for i in range(product.shape[0]):
+            for j in range(product.shape[1]):
+                product[i, j] = bias[j]
+        # From here on the biases are what is kept.
+        scales = np.array([scales[0], 1], product.dtype)
+    densest = DENSEST_ROW
+    if x.shape[0] != 1:
+        densest = min(DENSEST_OF_FEW, DENSEST + FEW_ROWS / max(x.shape[0], 1))
+    most = np.intp(densest * x.size)
     rows_in_one_piece = y.strides[1] == y.itemsize and y.strides[0] > 0
     wide_enough = product.shape[1] * product.itemsize >= PANEL_LINES * CACHE_LINE
     x = x if in_one_piece(x) or in_one_piece(x.T) else any_layout(x.copy())

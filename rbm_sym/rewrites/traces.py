@@ -61,7 +61,10 @@ class NothingYet(Op):
         output_storage[0][0] = np.empty(lengths, self.dtype)
 
 
-NO_STEPS = "n_steps: the last step of a scan is asked for, and it has none"
+NO_STEPS = (
+    "n_steps: the last step of a scan is asked for, and it has none; n_steps is 0, or a sequence "
+    "is empty"
+)
 
 
 @numba_version_of(NothingYet)
