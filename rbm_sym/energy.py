@@ -128,7 +128,8 @@ class EnergyModel:
         """One update of CD-k or PCD-k.
 
         When the training function runs, a minibatch of no examples, or one with infinite or
-        undefined numbers, is a ValueError, and the parameters stay as they were.
+        undefined numbers, is a ValueError. Parameters and persistent chain stay as they were;
+        random streams, and what the monitoring cost counts, may have moved on.
 
         Parameters
         ----------

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytensor.compile import optdb
 from pytensor.compile.mode import Mode, get_default_mode
+from pytensor.ifelse import ifelse
 from pytensor.scan.op import Scan
+from pytensor.tensor.elemwise import Elemwise
 
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
 from rbm_sym.generators import MersenneTwisterBernoulli, mersenne_twister_state
@@ -404,6 +406,29 @@ def test_scan_of_no_steps(dtype):
         np.testing.assert_array_equal(multiply(batch, 3), 3 * batch)
         with pytest.raises(IndexError, match="n_steps: the last step of a scan is asked for"):
             multiply(batch, 0)
+
+
+def test_scan_of_no_steps_that_nobody_reads(double):
+    """Numba computes both branches of an ifelse, and PyTensor alone gives the one that is right."""
+    x, n_steps = pt.matrix("x"), pt.lscalar("n_steps")
+    doubled, _ = pytensor.scan(
+        lambda x: [2 * x, x + 1], outputs_info=[None, x], n_steps=n_steps, return_updates=False
+    )
+    fast, plain = both([x, n_steps], [ifelse(pt.gt(n_steps, 0), doubled[-1], x)])
+    for n in (0, 3):
+        assert_agree(fast(np.ones((2, 3)), n), plain(np.ones((2, 3)), n))
+
+
+def test_numbers_that_are_used_again_and_again(double):
+    """Newton's method, unrolled: there are 6^12 ways through this graph."""
+    a = pt.scalar("a")
+    y = a.dimshuffle("x")
+    for _ in range(12):
+        y = y - (y * y - pt.exp(-y)) / (2 * y + pt.exp(-y))
+    mode = get_default_mode().excluding("fusion")
+    root = pytensor.function([a], y, mode=Mode("py", mode.optimizer))
+    assert any(isinstance(op, Elemwise) for op in ops_of(root))
+    np.testing.assert_allclose(root(1.0) ** 2, np.exp(-root(1.0)))
 
 
 @pytest.mark.parametrize("known", [(None, 33), (20, None), (20, 33), (1, 33)])

@@ -18,7 +18,11 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 
 def as_number(variable):
-    """A variable without axes, equal to the one element of this one; None if none is at hand."""
+    """A variable without axes, equal to the one element of this one; None if none is at hand.
+
+    Arithmetic is not looked into, so that no graph is gone through once for each way through it:
+    inputs come before what is made of them, and are numbers then that are spread out.
+    """
     if variable.type.ndim == 0:
         return variable
     if not all(variable.type.broadcastable):
@@ -30,9 +34,6 @@ def as_number(variable):
         return None
     if isinstance(node.op, DimShuffle | MakeVector) and len(node.inputs) == 1:
         return as_number(node.inputs[0])
-    if isinstance(node.op, Elemwise) and len(node.outputs) == 1:
-        numbers = [as_number(x) for x in node.inputs]
-        return None if None in numbers else Elemwise(node.op.scalar_op)(*numbers)
     return None
 
 
@@ -41,7 +42,11 @@ def number(fgraph, node):
     output, *others = node.outputs
     if others or output.type.ndim == 0 or any(x.type.ndim == 0 for x in node.inputs):
         return False
-    found = as_number(output)
+    if isinstance(node.op, DimShuffle):
+        found = as_number(output)
+    else:
+        numbers = [as_number(x) for x in node.inputs]
+        found = None if None in numbers else Elemwise(node.op.scalar_op)(*numbers)
     return [found.dimshuffle(["x"] * output.type.ndim)] if found is not None else False
 
 

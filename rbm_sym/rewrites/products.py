@@ -17,7 +17,7 @@ the weights then touches only the rows that have something to learn. Numbers tha
 with are multiplied with one another first; their product must not leave the range of the dtype.
 
 A zero in x is skipped whatever it would be multiplied with: where y or such a number is infinite
-or not a number, the product may be 0 for NaN.
+or not a number, the product may be 0 for NaN. So it may where the number is 0.
 
 Why it is faster: of the multiplications, seven in eight are left out. BLAS, whose blocks use what
 they have loaded several times over, does one multiplication in less than half the time; that

@@ -10,17 +10,20 @@ Why it is faster: nothing is stored. PyTensor copies a result of each step into 
 of all steps where it is asked for the shape of the result, and memory grows with their number.
 
 A scan of no steps has no last one, and raises an IndexError when it runs. (PyTensor alone gives
-whatever lies in memory there, or an empty array.)
+whatever lies in memory there, or an empty array.) Where that may be meant, in a graph with an
+`ifelse`, of which numba computes both branches, scans of an unknown number of steps stay as they
+are.
 """
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile import optdb
 from pytensor.compile.builders import infer_shape
-from pytensor.graph.basic import Apply
+from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
+from pytensor.ifelse import IfElse
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
@@ -92,6 +95,10 @@ def last_step_only(fgraph, node):
     chosen = [i for i, trace in enumerate(traces) if _only_last_is_read(fgraph, trace)]
     if not chosen or info.n_mit_mot:
         return False
+    if not _has_a_step(node.inputs[0]) and any(
+        isinstance(n.op, IfElse) for n in fgraph.apply_nodes
+    ):
+        return False
 
     inner = inner_graph(op)
     inner_inputs, inner_outputs = list(inner.inputs), list(inner.outputs)
@@ -150,6 +157,12 @@ def last_step_only(fgraph, node):
                 new = last_step[_indices(client)[1:]]
             replacements[client.outputs[0]] = new
     return replacements
+
+
+def _has_a_step(n_steps):
+    """Whether this is known: it is a constant, or checked as the steps of a `gibbs_chain` are."""
+    checked = n_steps.owner is not None and isinstance(n_steps.owner.op, CheckAndRaise)
+    return checked or (isinstance(n_steps, Constant) and n_steps.data >= 1)
 
 
 def _only_last_is_read(fgraph, trace):
