@@ -94,7 +94,7 @@ def uninterrupted(folder, options):
             result = run("train_rbm.py", *options(kind, **more), "--output", output, cwd=folder)
             assert result.returncode == 0, result.stderr
             found[key] = contents(output)
-        return found[key]
+        return dict(found[key])
 
     return finish
 
