@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytensor.compile import optdb
 from pytensor.compile.mode import Mode, get_default_mode
-from pytensor.ifelse import ifelse
 from pytensor.scan.op import Scan
 from pytensor.tensor.elemwise import Elemwise
 
@@ -414,7 +413,7 @@ def test_scan_of_no_steps_that_nobody_reads(double):
     doubled, _ = pytensor.scan(
         lambda x: [2 * x, x + 1], outputs_info=[None, x], n_steps=n_steps, return_updates=False
     )
-    fast, plain = both([x, n_steps], [ifelse(pt.gt(n_steps, 0), doubled[-1], x)])
+    fast, plain = both([x, n_steps], [pytensor.ifelse(pt.gt(n_steps, 0), doubled[-1], x)])
     for n in (0, 3):
         assert_agree(fast(np.ones((2, 3)), n), plain(np.ones((2, 3)), n))
 

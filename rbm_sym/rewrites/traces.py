@@ -23,7 +23,6 @@ from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
-from pytensor.ifelse import IfElse
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
@@ -34,6 +33,16 @@ from pytensor.tensor.subtensor import Subtensor, indices_from_subtensor
 
 from rbm_sym.kernels import numba_version_of
 from rbm_sym.rewrites.scans import changed, inner_graph, is_tensor
+
+try:
+    from pytensor.conditional import IfElse
+except ImportError:  # where PyTensor 3.0 has it
+    from pytensor.ifelse import IfElse
+
+NO_STEPS = (
+    "n_steps: the last step of a scan is asked for, and it has none; n_steps is 0, or a sequence "
+    "is empty"
+)
 
 
 class NothingYet(Op):
@@ -62,12 +71,6 @@ class NothingYet(Op):
         if n_steps < 1:
             raise IndexError(NO_STEPS)
         output_storage[0][0] = np.empty(lengths, self.dtype)
-
-
-NO_STEPS = (
-    "n_steps: the last step of a scan is asked for, and it has none; n_steps is 0, or a sequence "
-    "is empty"
-)
 
 
 @numba_version_of(NothingYet)
