@@ -788,8 +788,22 @@ def _():
 
     (tens, states), _ = gibbs_chain(step, start, n_steps=3)
     (its_tens, its_states), _ = scan_by_hand(step, outputs_info=[None, start], n_steps=3)
-    for results in (run([tens, states]), run([its_tens, its_states])):
+    (same_tens, same_states), _ = gibbs_chain(step, [None, start], n_steps=3)
+    for results in (
+        run([tens, states]), run([its_tens, its_states]), run([same_tens, same_states]),
+    ):  # fmt: skip
         assert [r[:, 0].tolist() for r in results] == [[0, 10, 20], [1, 2, 3]]
+    # The order of what a step gets.
+    entries = {"sequences": [np.arange(3.0)], "non_sequences": [10.0]}
+    (chained, _) = gibbs_chain(lambda state, entry, same: same * state + entry, start, **entries)
+    scanned = pytensor.scan(
+        lambda entry, state, same: same * state + entry, outputs_info=[start],
+        return_updates=False, **entries,
+    )  # fmt: skip
+    for states in run([chained, scanned]):
+        assert states[:, 0].tolist() == [0, 1, 12]
+    with pytest.raises(TypeError, match=r"chain_start\[0\]: .*taps"):
+        gibbs_chain(step, [{"initial": start, "taps": [-2]}, None], n_steps=3)
 
     def sample(state):
         return MRG_RandomStreams(1).binomial(size=state.shape, p=0.5)
