@@ -20,13 +20,13 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from enumeration import all_states, sigmoid
+from plain import plain_function
 from pytensor.graph.basic import Variable
 from test_scripts import ROOT
 
 from rbm_sym import RBM, RandomStreams, gibbs_chain
 from rbm_sym.checkpoint import set_values, values_of
 from rbm_sym.likelihood import pseudo_likelihood
-from rbm_sym.rewrites import ALL, without
 
 PAGE = ROOT / "docs" / "models.md"
 TEXT = PAGE.read_text()
@@ -57,6 +57,7 @@ def page(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_in_float32_nothing_on_the_page_is_float64(tmp_path):
     session = {}
     with pytensor.config.change_flags(floatX="float32"), contextlib.chdir(tmp_path):
@@ -136,8 +137,7 @@ def bernoulli(generator, mean):
 
 def assert_same_without_rewrites(train, inputs, cost, updates, data):
     """Three updates by the compiled function, and from the same state without the rewrites."""
-    with without(ALL):
-        plain = pytensor.function(inputs, cost, updates=updates)
+    plain = plain_function(inputs, cost, updates=updates)
     start = values_of(updates)
     costs = [train(*data) for _ in range(3)]
     end = values_of(updates)
@@ -258,6 +258,7 @@ def arranged(page, request):
     )
 
 
+@pytest.mark.slow
 def test_exact_likelihood_of_an_arranged_rbm(arranged):
     """Mean F(v) + log Z of the model itself, where each row of the data may have its own Z."""
     model, v = arranged.model, arranged.data[0]
@@ -326,8 +327,7 @@ def test_a_melody_of_an_rnn_rbm(page):
     generators = numpys(names.streams, names.melody_updates)
     for _ in range(2):
         assert np.array_equal(names.play(), compose(start, *generators, 10, 5))
-    with without(ALL):
-        plain = pytensor.function([], names.melody, updates=names.melody_updates)
+    plain = plain_function([], names.melody, updates=names.melody_updates)
     generators = numpys(names.streams, names.melody_updates)
     assert np.array_equal(plain(), compose(start, *generators, 10, 5))
 
@@ -338,8 +338,7 @@ def test_contrastive_divergence_within_a_scan_over_time(page):
     model, streams, updates = names.rnn_rbm, names.streams, names.within_updates
     start = randomize(model.params)
     v = bits(6, 3)
-    with without(ALL):
-        plain = pytensor.function([names.frames], names.particles, updates=updates)
+    plain = plain_function([names.frames], names.particles, updates=updates)
     of_h, of_v = numpys(streams, updates)
     found = names.train_within(v)
     learnt = values(model.params)
@@ -606,8 +605,7 @@ def test_hessian_vector_product(page):
     slope = sum(pt.sum(g * d) for g, d in zip(gradients, names.directions, strict=True))
     twice = pt.grad(slope, params, disconnected_inputs="ignore")
     inputs = [names.rbm.input, names.particles]
-    with without(ALL):
-        plain = pytensor.function(inputs, [*names.products, *twice])
+    plain = plain_function(inputs, [*names.products, *twice])
     assert_close(plain(data, particles), [*found, *found])
 
 
