@@ -1,5 +1,6 @@
 """Functions compiled without the rewrites, to compare with."""
 
+import numpy as np
 import pytensor
 from pytensor.compile.mode import Mode, get_default_mode
 
@@ -17,3 +18,18 @@ def plain_function(*arguments, **options):
     mode = Mode("py", get_default_mode().excluding(ALL, "fusion").optimizer)
     with pytensor.config.change_flags(mode=mode, cxx=""):
         return pytensor.function(*arguments, **options)
+
+
+def assert_agree(found, expected, tolerance):
+    """Lists of arrays of equal dtypes and shapes, and of equal numbers but for rounding.
+
+    `tolerance` has, for a dtype, how far numbers may be apart relative to the largest of an array,
+    or to 1; those of other dtypes must be equal.
+    """
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype and one.shape == other.shape
+        # Relative to the largest: sums of another order cancel otherwise.
+        scale = max(1, np.abs(other[np.isfinite(other)]).max(initial=0))
+        atol = tolerance.get(str(one.dtype), 0) * scale
+        np.testing.assert_allclose(one, other, rtol=0, atol=atol)

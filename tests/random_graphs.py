@@ -40,7 +40,7 @@ class RandomGraph:
         # Every layout and every dtype is compiled anew: most graphs keep to the usual ones.
         self.has_layouts, self.has_dtypes = self.chance(0.25), self.chance(0.3)
         self.inputs, self.arguments, self.shared, self.updates = [], [], [], {}
-        self.makers, self.grey = [], []
+        self.makers = []
 
         # Pairs of a variable and its shape.
         self.matrices = [self.new_input(self.shape(), name) for name in "xyz"]

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytensor.tensor as pt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import assert_agree as assert_agree_within
 from pytensor.compile import optdb
 from pytensor.compile.mode import Mode, get_default_mode
 from pytensor.scan.op import Scan
@@ -25,7 +27,7 @@ from rbm_sym.rewrites.sums import MatrixSum
 from rbm_sym.rewrites.traces import NothingYet
 
 FLOATS = ["float32", "float64"]
-TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+assert_agree = partial(assert_agree_within, tolerance={"float32": 2e-5, "float64": 1e-12})
 
 by_example = settings(max_examples=100)
 
@@ -46,16 +48,6 @@ def ops_of(function):
         if isinstance(node.op, Scan):
             ops += [inner.op for inner in node.op.fgraph.toposort()]
     return ops
-
-
-def assert_agree(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == other.dtype and one.shape == other.shape
-        # Relative to the largest: sums of another order cancel otherwise.
-        scale = max(1, np.abs(other[np.isfinite(other)]).max(initial=0))
-        tolerance = TOLERANCE.get(str(one.dtype), 0)
-        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
 
 
 LAYOUTS = ["rows", "columns", "padded", "strided", "reversed"]
