@@ -16,8 +16,10 @@ def plain_function(*arguments, **options):
     Numba would compute the same, but compile it for seconds first.
     """
     # Not `optimizer`: on PyTensor 3.3 it is bound to its mode, and fails in another mode on graphs
-    # with an OpFromGraph, as derivatives of logsumexp are.
-    mode = Mode("py", get_default_mode().excluding(ALL, "fusion").provided_optimizer)
+    # with an OpFromGraph, as derivatives of logsumexp are. And as with numba, no BLAS: the Python
+    # version of PyTensor's Gemm now and then gives a wrong product.
+    rewrites = get_default_mode().excluding(ALL, "fusion", "BlasOpt").provided_optimizer
+    mode = Mode("py", rewrites)
     with pytensor.config.change_flags(mode=mode, cxx=""):
         return pytensor.function(*arguments, **options)
 
