@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from rbm_sym.files import MOST_BYTES, read_npz, read_to_end, whole_file
+from rbm_sym.internal.files import MOST_BYTES, read_npz, read_to_end, whole_file
 
 SETTINGS = "settings"
 CHECKSUM = "sha256"
@@ -124,13 +124,18 @@ def set_values(variables, arrays):
     ValueError
         if names, dtypes or shapes differ: the arrays are of another model or another training
     """
+    check_values(variables, arrays)
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        variable.set_value(array)
+
+
+def check_values(variables, arrays):
+    """Raise ValueError unless `set_values` can take these."""
     current = values_of(variables)
     if list(current) != list(arrays):
         raise ValueError(f"arrays: {[*current]} are needed, not {[*arrays]}")
     for name, value in current.items():
         check_like(name, arrays[name], value)
-    for variable, array in zip(variables, arrays.values(), strict=True):
-        variable.set_value(array)
 
 
 def check_like(name, found, expected):

@@ -6,7 +6,8 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import integer_dtypes
 
-from rbm_sym.arguments import (
+from rbm_sym.gibbs import gibbs_chain
+from rbm_sym.internal.arguments import (
     check_count,
     check_learning_rate,
     check_numpy_rng,
@@ -14,12 +15,11 @@ from rbm_sym.arguments import (
     check_step_count,
     check_tensor,
 )
-from rbm_sym.gibbs import gibbs_chain
+from rbm_sym.internal.minibatches import count_batches
 from rbm_sym.logistic import sigmoid
 from rbm_sym.mlp import HiddenLayer, LogisticRegression
 from rbm_sym.rbm import RBM
 from rbm_sym.streams import MRG_RandomStreams, stream_updates
-from rbm_sym.training import count_batches
 from rbm_sym.update_rules import gradient_descent
 
 

@@ -16,8 +16,8 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.raise_op import CheckAndRaise
 
-from rbm_sym.arguments import check_learning_rate, check_shared, check_step_count
 from rbm_sym.gibbs import gibbs_chain
+from rbm_sym.internal.arguments import check_learning_rate, check_shared, check_step_count
 from rbm_sym.streams import stream_updates
 from rbm_sym.update_rules import gradient_descent
 

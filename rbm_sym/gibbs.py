@@ -12,9 +12,9 @@ from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
 
-from rbm_sym.arguments import check_step_count
-from rbm_sym.generators import Draw, repeated_rows_error
+from rbm_sym.internal.arguments import check_step_count
 from rbm_sym.streams import building, stream_updates
+from rbm_sym.streams.draws import Draw, repeated_rows_error
 
 
 def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(), name=None):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rbm_sym.files import whole_file
+from rbm_sym.internal.files import whole_file
 
 
 def scale_to_unit_interval(ndar, eps=1e-8):
@@ -183,3 +183,11 @@ def check_picture_path(path):
     """Raise ValueError unless the suffix of `path` is that of a picture format."""
     if Image.registered_extensions().get(Path(path).suffix.lower()) not in Image.SAVE:
         raise ValueError(f"{path}: no picture format has this suffix; use .png")
+
+
+def picture_shape(n_pixels):
+    """(height, width) of a picture: square, or as near to it as whole numbers allow."""
+    height = math.isqrt(n_pixels)
+    while n_pixels % height:
+        height -= 1
+    return height, n_pixels // height

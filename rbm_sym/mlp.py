@@ -6,7 +6,7 @@ import pytensor.tensor as pt
 from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.type import integer_dtypes
 
-from rbm_sym.arguments import check_count, check_numpy_rng, check_tensor
+from rbm_sym.internal.arguments import check_count, check_numpy_rng, check_tensor
 from rbm_sym.logistic import sigmoid
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from rbm_sym.arguments import check_count, check_numpy_rng, check_shared, check_tensor
 from rbm_sym.energy import EnergyModel
+from rbm_sym.gibbs import gibbs_chain
+from rbm_sym.internal.arguments import check_count, check_numpy_rng, check_shared, check_tensor
 from rbm_sym.logistic import log_sigmoid, sigmoid, softplus
 from rbm_sym.streams import MRG_RandomStreams, Streams
 
@@ -139,6 +140,34 @@ class RBM(EnergyModel):
     def step(self, v_sample):
         """The visible sample of `gibbs_vhv`: one transition from visible to visible units."""
         return self.gibbs_vhv(v_sample)[-1]
+
+    def sample(self, chains, n_steps=1000):
+        """Draw visible vectors from the model: Gibbs steps from where the chains are.
+
+        Parameters
+        ----------
+        chains : shared floatX matrix (n_chains, n_visible), values in [0, 1]
+            Each call of a compiled function takes them `n_steps` further.
+        n_steps : int or integer scalar, at least 1
+
+        Returns
+        -------
+        outputs : list [mean, sample] of the visible units, both (n_chains, n_visible)
+            P(v = 1 | h), and v, drawn from it.
+        updates : dict from shared variable to expression, for `pytensor.function`
+            The chains and every random stream.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if an argument is not as above
+        """
+        check_shared("chains", chains, f"floatX matrix of {self.n_visible} columns")
+        check_tensor("chains", chains, (None, self.n_visible))
+        over_time, updates = gibbs_chain(self.gibbs_vhv, chains, n_steps)
+        _, _, _, _, mean, sample = (output[-1] for output in over_time)
+        updates[chains] = sample
+        return [mean, sample], updates
 
     # get_cost_updates(lr, persistent, k) is EnergyModel's. What follows tells it that an RBM's
     # chain is a chain of hidden units: it starts at the positive phase, and each step, six

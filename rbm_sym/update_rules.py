@@ -18,7 +18,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 
-from rbm_sym.arguments import check_count, check_learning_rate, check_number, check_shared
+from rbm_sym.internal.arguments import check_count, check_learning_rate, check_number, check_shared
 
 
 def gradient_descent(params, gradients, lr):

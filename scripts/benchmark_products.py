@@ -18,8 +18,8 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from command_line import one_line_errors, whole_number
-
 from rbm_sym.kernels import FLOATS
+
 from rbm_sym.rewrites import ALL, without
 
 PROGRAM = "benchmark_products.py"

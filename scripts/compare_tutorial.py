@@ -31,13 +31,13 @@ from command_line import (
     some_path,
     whole_number,
 )
+from rbm_sym.files import whole_file
+from rbm_sym.training import count_batches
 from replay import REFERENCE, cost_differences, first_above, load_runs, record, replay, snapshots
 from train_rbm import argument_parser as training_options
 
 import rbm_sym
 from rbm_sym.datasets import read_arrays
-from rbm_sym.files import whole_file
-from rbm_sym.training import count_batches
 
 sys.path.insert(0, str(REFERENCE))
 import stream_calls

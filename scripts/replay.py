@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytensor
+from rbm_sym.training import compile_now
 from sample_rbm import sampling_graph
 from train_rbm import make_persistent_chain, make_rbm, training_graph
-
-from rbm_sym.training import compile_now
 
 REFERENCE = Path(__file__).resolve().parents[1] / "tests" / "reference"
 sys.path.insert(0, str(REFERENCE))

@@ -11,11 +11,11 @@ from pathlib import Path
 from command_line import make_folder, one_line_errors, progress_bar, settings_of, some_path
 from interruption import Interruption
 from progress import FILE, changed_versions, checkpoint_times, load_checkpoint
+from rbm_sym.files import only_writer, remove_unfinished
+from rbm_sym.training import check_finite, compile_now, run_epoch
 from sample_rbm import compile_chain, plot_sample
 
 import rbm_sym
-from rbm_sym.files import only_writer, remove_unfinished
-from rbm_sym.training import check_finite, compile_now, run_epoch
 
 
 def run_program(program, parser, run_class):

@@ -14,10 +14,10 @@ from command_line import check_file, one_line_errors, some_path, whole_number
 from dot import COLORS, dot_source
 from pytensor import d3viz
 from pytensor.d3viz.d3viz import safe_json
+from rbm_sym.files import whole_file
 from train_rbm import make_persistent_chain
 
 from rbm_sym import RBM
-from rbm_sym.files import whole_file
 from rbm_sym.rewrites import ALL, without
 
 PROGRAM = "show_graph.py"

@@ -18,16 +18,16 @@ import numpy as np
 import pytensor
 from command_line import add_training_options, one_line_errors, settings_of, whole_number
 from progress import Progress
+from rbm_sym.arguments import check_learning_rate
+from rbm_sym.files import whole_file
+from rbm_sym.memory import check_memory
+from rbm_sym.training import EarlyStopping, compile_now, count_batches
 from run import Run, add_run_options, load_datasets, run_program
 from sample_rbm import consecutive_pictures, empty_picture, make_streams
 from train_rbm import save_filters
 
 import rbm_sym
-from rbm_sym.arguments import check_learning_rate
 from rbm_sym.checkpoint import checksum, save_arrays
-from rbm_sym.files import whole_file
-from rbm_sym.memory import check_memory
-from rbm_sym.training import EarlyStopping, compile_now, count_batches
 
 PROGRAM = "train_dbn.py"
 

@@ -21,6 +21,10 @@ from command_line import (
 )
 from estimate_likelihood import add_estimate_options, report
 from progress import Progress
+from rbm_sym.arguments import check_learning_rate
+from rbm_sym.files import whole_file
+from rbm_sym.memory import check_memory
+from rbm_sym.training import compile_now, count_batches
 from recipe import cost_and_updates, initialize
 from run import Run, add_run_options, load_datasets, run_program
 from sample_rbm import (
@@ -32,11 +36,7 @@ from sample_rbm import (
 )
 
 import rbm_sym
-from rbm_sym.arguments import check_learning_rate
 from rbm_sym.checkpoint import checksum, save_arrays
-from rbm_sym.files import whole_file
-from rbm_sym.memory import check_memory
-from rbm_sym.training import compile_now, count_batches
 
 PROGRAM = "train_rbm.py"
 # Gibbs steps from a row of samples to the next.

@@ -9,7 +9,6 @@ import zipfile
 
 import numpy as np
 import pytest
-
 from rbm_sym.files import only_writer, read_npz, remove_unfinished, whole_file
 
 

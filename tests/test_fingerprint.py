@@ -12,11 +12,11 @@ import pytensor.tensor as pt
 import pytest
 from numba import types
 from pytensor.link.numba import cache
+from rbm_sym.fingerprint import fingerprint
 
 import rbm_sym
 from rbm_sym import fingerprint as module
 from rbm_sym import kernels
-from rbm_sym.fingerprint import fingerprint
 from rbm_sym.rewrites import products
 
 SOURCE = """

@@ -8,9 +8,6 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace, vectorize_graph
-from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts
-
-from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
 from rbm_sym.generators import (
     MODULUS_1,
     MODULUS_2,
@@ -21,6 +18,9 @@ from rbm_sym.generators import (
     mersenne_twister_state,
     parallel_streams,
 )
+from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts
+
+from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -27,13 +27,13 @@ import pytest
 from peers import rbm_sym_training
 from PIL import Image
 from progress import FILE, load_checkpoint
+from rbm_sym.files import UNFINISHED
+from rbm_sym.training import run_epoch
 from test_scripts import ROOT, check_refusal, run, save_bars, start
 from threadpoolctl import threadpool_info
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.datasets import read_arrays
-from rbm_sym.files import UNFINISHED
-from rbm_sym.training import run_epoch
 
 EPOCHS, UPDATES_AN_EPOCH, ROWS = 4, 6, 5
 # In the order in which a checkpoint names them.

@@ -5,9 +5,9 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from enumeration import sigmoid
+from rbm_sym.training import EarlyStopping, check_finite, compile_now, count_batches, run_epoch
 
 from rbm_sym import RBM, MRG_RandomStreams
-from rbm_sym.training import EarlyStopping, check_finite, compile_now, count_batches, run_epoch
 
 K = 15  # as in the tutorial; a number is part of the compiled code, so one serves all tests
 LEARNING_RATE = 0.1

@@ -4,21 +4,23 @@ Importing this package adds rewrites to PyTensor's own (`pytensor.compile.optdb`
 wherever a graph is compiled by numba, PyTensor's default. They change no random draw. They change
 results only by rounding, as long as no sum or product on the way leaves the range of its dtype;
 where numbers are infinite or not numbers, the modules say what becomes of them. One idea a
-module, each saying what it recognises, what it puts in its place and why that is faster:
+module, each saying what it recognises, what it puts in its place and why that is faster. Those in
+this folder serve any backend; those that bring in numba's own Ops are in `rbm_sym.link.numba`.
+`pipeline` is the list of them all, in the order in which they act:
 
-| module | rewrite | instead of |
-|---|---|---|
-| `samples` | `rbm_sym_rounded_sample` | the rounding of a Bernoulli sample |
-| `columns` | `rbm_sym_one_column_replaced` | a product with a matrix, one of its columns flipped |
-| `traces` | `rbm_sym_last_step_only` | a scan's results over time of which the last is read |
-| `panels` | `rbm_sym_panels_for_scan` | a matrix that a scan multiplies with |
-| `panels` | `rbm_sym_panels_at_hand` | the same matrix, where it is multiplied with elsewhere |
-| `numbers` | `rbm_sym_number` | arithmetic among arrays of one element |
-| `sums` | `rbm_sym_matrix_sum` | sums over the rows or columns of a matrix |
-| `products` | `rbm_sym_sparse_product` | products of matrices, one of them mostly zeros |
-| `products` | `rbm_sym_sum_of_product_and_bias` | a bias added to such a product |
-| `products` | `rbm_sym_matrix_plus_products` | such products added to a matrix, as in updates |
-| `elementary` | `rbm_sym_vectorised_functions` | sigmoid and softplus |
+| rewrite | acts on |
+|---|---|
+| `rbm_sym_rounded_sample` | the rounding of a Bernoulli sample |
+| `rbm_sym_one_column_replaced` | a product with a matrix, one of its columns flipped |
+| `rbm_sym_last_step_only` | a scan's results over time of which the last is read |
+| `rbm_sym_panels_for_scan` | a matrix that a scan multiplies with |
+| `rbm_sym_panels_at_hand` | the same matrix, where it is multiplied with elsewhere |
+| `rbm_sym_number` | arithmetic among arrays of one element |
+| `rbm_sym_matrix_sum` | sums over the rows or columns of a matrix |
+| `rbm_sym_sparse_product` | products of matrices, one of them mostly zeros |
+| `rbm_sym_sum_of_product_and_bias` | a bias added to such a product |
+| `rbm_sym_matrix_plus_products` | such products added to a matrix, as in updates |
+| `rbm_sym_vectorised_functions` | sigmoid and softplus |
 
 To do without one of them, or without all:
 
@@ -33,32 +35,9 @@ from contextlib import contextmanager
 import pytensor
 from pytensor.compile.mode import get_default_mode
 
-from rbm_sym.rewrites import (  # noqa: F401
-    columns,
-    elementary,
-    numbers,
-    panels,
-    products,
-    samples,
-    sums,
-    traces,
-)
+from rbm_sym.rewrites.pipeline import ALL, PIPELINE
 
-ALL = "rbm_sym"
-
-NAMES = (
-    "rbm_sym_rounded_sample",
-    "rbm_sym_one_column_replaced",
-    "rbm_sym_last_step_only",
-    "rbm_sym_panels_for_scan",
-    "rbm_sym_panels_at_hand",
-    "rbm_sym_matrix_sum",
-    "rbm_sym_number",
-    "rbm_sym_sparse_product",
-    "rbm_sym_sum_of_product_and_bias",
-    "rbm_sym_matrix_plus_products",
-    "rbm_sym_vectorised_functions",
-)
+NAMES = tuple(stage.name for stage in PIPELINE if ALL in stage.tags)
 
 
 @contextmanager

@@ -1,0 +1,141 @@
+"""The three sets of a data set, from wherever it is."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from rbm_sym.datasets.checks import checked_sets
+from rbm_sym.datasets.digits import read_digits
+from rbm_sym.datasets.idx import IDX_NAME, read_idx_files
+from rbm_sym.datasets.mnist import read_mnist
+from rbm_sym.datasets.npz import read_npz_sets
+from rbm_sym.datasets.pickles import read_pickle
+from rbm_sym.datasets.reading import read_bytes
+
+
+def load_data(dataset):
+    """Load the training, validation and test set as variables for a graph.
+
+    Parameters
+    ----------
+    dataset : str or path
+        ``"digits"``, ``"mnist"``, or the path of a file or folder; see `read_arrays`.
+
+    Returns
+    -------
+    list of three (x, y) pairs: training, validation, test
+        x : shared floatX matrix, shape (pictures, pixels), grey levels in [0, 1].
+        y : int32 vector, shape (pictures,), the class of each picture. As in the tutorial it
+            is the cast of a shared floatX vector, so that the labels too may live on a device
+            that stores floats only.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        As `read_arrays`.
+    """
+    print("... loading data")
+    return [share(x, y) for x, y in read_arrays(dataset)]
+
+
+def share(x, y):
+    """The pictures as a shared variable, the labels as the int32 cast of one."""
+    shared_x, shared_y = (
+        pytensor.shared(np.asarray(values, dtype=pytensor.config.floatX), borrow=True)
+        for values in (x, y)
+    )
+    return shared_x, pt.cast(shared_y, "int32")
+
+
+def draw_binary(pictures, seed):
+    """Zeros and ones drawn from grey levels, which are taken as the probabilities of a one.
+
+    Parameters
+    ----------
+    pictures : array of values in [0, 1]
+    seed : int from 0 and below 2**32
+
+    Returns
+    -------
+    array of the same shape and dtype
+    """
+    uniform = np.random.RandomState(seed).uniform(size=pictures.shape)
+    return (uniform < pictures).astype(pictures.dtype)
+
+
+def read_arrays(dataset):
+    """Read the training, validation and test set as NumPy arrays.
+
+    Parameters
+    ----------
+    dataset : str or path
+        - ``"digits"``: the 12,000 MNIST digits that come with the package (10,000 training,
+          1,000 validation, 1,000 test);
+        - ``"mnist"``: all of MNIST, from the folder that the environment variable
+          RBM_SYM_DATA names (else rbm_sym in the user's cache folder), downloaded on first use;
+        - a pickle of three (x, y) pairs of arrays, gzipped or not, such as ``mnist.pkl.gz``;
+        - a folder of four IDX files, gzipped or not, or one of the four; the last sixth of
+          the training pictures becomes the validation set;
+        - an ``.npz`` file of train_x, train_y, valid_x, valid_y, test_x and test_y.
+
+        Pictures have the shape (pictures, pixels) or (pictures, height, width) and are uint8,
+        which is divided by 256, or numbers in [0, 1]. Labels are whole numbers.
+
+    Returns
+    -------
+    list of three (x, y) pairs: training, validation, test
+        x : float array, shape (pictures, pixels), in [0, 1]; float32 unless the file holds
+            a wider type.
+        y : int32 array, shape (pictures,), in [0, 2**24).
+
+    Raises
+    ------
+    TypeError
+        If `dataset` is neither text nor a path.
+    FileNotFoundError
+        If there is no such file or folder, or one of the four IDX files is missing.
+    ConnectionError
+        If MNIST has to be downloaded and no mirror gives it.
+    OSError
+        If a file cannot be opened, or the cache folder not be written.
+    ValueError
+        If a file is damaged, of another format, or a pickle that asks for more than arrays
+        in tuples and lists (it is refused before any code in it runs); if pictures lie outside
+        [0, 1] or are NaN; if the numbers of pictures, labels or pixels disagree.
+    """
+    if not isinstance(dataset, str | os.PathLike):
+        raise TypeError(
+            f'dataset must be "digits", "mnist" or a path, not {type(dataset).__name__}'
+        )
+    if dataset == "":
+        raise ValueError('dataset must be "digits", "mnist" or a path, not an empty text')
+    if dataset == "digits":
+        sets = read_digits()
+    elif dataset == "mnist":
+        sets = read_mnist()
+    else:
+        sets = read_path(Path(dataset))
+    return checked_sets(sets, dataset)
+
+
+def read_path(path):
+    """The three sets of a file or folder, told apart by what the file begins with."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such file or folder; give the path of a mnist.pkl.gz, an .npz or "
+            'IDX files, or "digits" or "mnist"'
+        )
+    if path.is_dir() or IDX_NAME.fullmatch(path.name):
+        return read_idx_files(path)
+    data = read_bytes(path)
+    if data.startswith(b"PK\x03\x04"):
+        return read_npz_sets(data, path)
+    if data.startswith(b"\x00\x00\x08"):
+        raise ValueError(
+            f"{path}: an IDX file, but its name does not say which of the four; "
+            "call it train-images-idx3-ubyte or the like"
+        )
+    return read_pickle(data, path)

@@ -1,0 +1,19 @@
+"""How examples are divided into minibatches."""
+
+from rbm_sym.internal.arguments import check_count
+
+
+def count_batches(n_examples, batch_size, of="training examples"):
+    """How many whole minibatches there are; the incomplete last one is left out.
+
+    `of` says of what there are `n_examples`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if `batch_size` is no integer from 1 to `n_examples`
+    """
+    check_count("batch_size", batch_size, of="example")
+    if batch_size > n_examples:
+        raise ValueError(f"batch_size: at most the number of {of}, {n_examples}, not {batch_size}")
+    return n_examples // batch_size

@@ -1,0 +1,109 @@
+"""Trained models in files."""
+
+import numpy as np
+import pytensor
+
+from rbm_sym.checkpoint import load_arrays, save_arrays
+from rbm_sym.dbn import DBN
+from rbm_sym.rbm import RBM
+
+PARAMETERS = ["W", "hbias", "vbias"]
+
+
+def save_model(path, model, settings=None):
+    """Write the parameters of a model to an `.npz` file.
+
+    Of an RBM they are called W, hbias and vbias; of a DBN W_0, hbias_0, vbias_0, W_1 and so on from
+    the visible units up, and logistic_W and logistic_b.
+
+    Parameters
+    ----------
+    path : str or path
+    model : RBM or DBN of shared variables
+    settings : dict that JSON can hold, such as how it was trained; or None
+
+    Raises
+    ------
+    OSError
+        if the file cannot be written
+    """
+    if isinstance(model, DBN):
+        arrays = {f"logistic_{param.name}": param.get_value() for param in model.logLayer.params}
+        for i, rbm in enumerate(model.rbm_layers):
+            arrays |= {f"{name}_{i}": value for name, value in _parameters(rbm).items()}
+    else:
+        arrays = _parameters(model)
+    save_arrays(path, arrays, settings or {})
+
+
+def load_rbm(path, theano_rng=None):
+    """Read an RBM from a file of `save_model`.
+
+    Parameters
+    ----------
+    path : str or path
+    theano_rng : MRG_RandomStreams or RandomStreams for the samples; None makes MRG_RandomStreams
+
+    Returns
+    -------
+    rbm : RBM, whose parameters have the dtype that the file has; to build graphs of it,
+        `pytensor.config.floatX` must be this dtype too, rbm.W.dtype
+    settings : dict
+
+    Raises
+    ------
+    OSError
+        if there is no such file, or it cannot be read
+    ValueError
+        if it is damaged, or holds no RBM
+    """
+    arrays, settings = load_arrays(path, PARAMETERS)
+    _check(path, arrays)
+    W = arrays["W"]
+    with pytensor.config.change_flags(floatX=str(W.dtype)):
+        shared = {name: pytensor.shared(array, name=name) for name, array in arrays.items()}
+        n_visible, n_hidden = W.shape
+        rbm = RBM(n_visible=n_visible, n_hidden=n_hidden, theano_rng=theano_rng, **shared)
+    return rbm, settings
+
+
+def load_dbn(path, theano_rng=None):
+    """Read a DBN from a file of `save_model`; arguments, results and errors as of `load_rbm`."""
+    arrays, settings = load_arrays(path)
+    n_layers = sum(name.startswith("W_") for name in arrays)
+    names = [f"{name}_{i}" for i in range(n_layers) for name in PARAMETERS]
+    if not n_layers or set(arrays) != {*names, "logistic_W", "logistic_b"}:
+        raise ValueError(f"{path}: no deep belief network, but {', '.join(sorted(arrays))}")
+    _check(path, arrays)
+    sizes = [arrays[f"W_{i}"].shape for i in range(n_layers)]
+    logistic_W = arrays["logistic_W"]
+    with pytensor.config.change_flags(floatX=str(logistic_W.dtype)):
+        dbn = DBN(
+            np.random.RandomState(0), theano_rng, sizes[0][0], [n for _, n in sizes],
+            logistic_W.shape[1],
+        )  # fmt: skip
+        variables = [param for rbm in dbn.rbm_layers for param in rbm.params]
+        names += ["logistic_W", "logistic_b"]
+        for variable, name in zip([*variables, *dbn.logLayer.params], names, strict=True):
+            if variable.get_value(borrow=True).shape != arrays[name].shape:
+                raise ValueError(f"{path}: {name} is of shape {arrays[name].shape}")
+            variable.set_value(arrays[name])
+    return dbn, settings
+
+
+def _parameters(rbm):
+    values = [param.get_value() for param in rbm.params]
+    return dict(zip(PARAMETERS, values, strict=True))
+
+
+def _check(path, arrays):
+    """Raise ValueError unless these are finite numbers of one precision, weights as matrices."""
+    for name, array in arrays.items():
+        if "W" in name and (array.ndim != 2 or array.dtype not in (np.float32, np.float64)):
+            raise ValueError(
+                f"{path}: {name} must be a float matrix, not {array.dtype} of shape {array.shape}"
+            )
+    if len({array.dtype for array in arrays.values()}) > 1:
+        raise ValueError(f"{path}: the parameters are not all of one dtype")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError(f"{path}: there are infinite or undefined numbers in the parameters")

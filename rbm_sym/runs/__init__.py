@@ -1,0 +1,28 @@
+"""Training runs that are saved as they go, and that go on however they were ended.
+
+`open_run` is for training programs of your own. What the programs of this package share beside it,
+options and the terminal, is in `options` and `terminal`.
+"""
+
+from rbm_sym.runs.checkpoints import CheckpointTimes, load_checkpoint
+from rbm_sym.runs.curve import TrainingCurve, plot_training_curve
+from rbm_sym.runs.early_stopping import EarlyStopping
+from rbm_sym.runs.run import Run, check_finite, compile_now, open_run
+from rbm_sym.runs.samples import Samples
+from rbm_sym.runs.stages import Stage, epochs, in_order
+
+__all__ = [
+    "CheckpointTimes",
+    "EarlyStopping",
+    "Run",
+    "Samples",
+    "Stage",
+    "TrainingCurve",
+    "check_finite",
+    "compile_now",
+    "epochs",
+    "in_order",
+    "load_checkpoint",
+    "open_run",
+    "plot_training_curve",
+]

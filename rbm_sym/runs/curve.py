@@ -1,0 +1,87 @@
+"""training_curve.csv and its picture."""
+
+import csv
+import shutil
+
+import numpy as np
+
+from rbm_sym.internal.files import whole_file
+
+
+class TrainingCurve:
+    """The cost of every update, in a file that is whole at any time and grows by whole stages.
+
+    Its columns are update (from 1), epoch and cost.
+
+    Parameters
+    ----------
+    path : path of the file
+    """
+
+    def __init__(self, path):
+        self.path, self._n_stages = path, None
+
+    def write(self, run):
+        """Write the costs of all stages that have ended; what this object has written is copied."""
+        ended = run.stages_ended()
+        if self._n_stages == len(ended):
+            return
+        goes_on = self._n_stages is not None and self.path.exists()
+        with whole_file(self.path) as unfinished:
+            if goes_on:
+                shutil.copyfile(self.path, unfinished)
+            with open(unfinished, "a", newline="") as file:
+                rows = csv.writer(file)
+                if not goes_on:
+                    rows.writerow(["update", "epoch", "cost"])
+                for stage in ended[self._n_stages if goes_on else 0 :]:
+                    updates = enumerate(run.costs_of(stage), start=stage.begin + 1)
+                    rows.writerows((update, stage.epoch, float(cost)) for update, cost in updates)
+        self._n_stages = len(ended)
+
+
+def plot_training_curve(costs, n_visible, path):
+    """Draw the costs (epochs, updates an epoch).
+
+    PCD's cost looks at one pixel an update; drawn are the costs and their mean over `n_visible`
+    updates. Without matplotlib, a line says so.
+    """
+    plt = import_pyplot(path.name)
+    if plt is None:
+        return
+
+    n_batches = costs.shape[1]
+    costs = costs.ravel()
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    updates = np.arange(1, costs.size + 1)
+    axes.plot(updates, costs, linewidth=0.4, alpha=0.4, label="each update")
+    # Pixels at the rim are easy: only the mean over a round of all pixels can be compared with that
+    # of another time.
+    window = min(n_visible, costs.size)
+    mean = np.convolve(costs, np.full(window, 1 / window), mode="valid")
+    axes.plot(updates[window - 1 :], mean, label=f"mean of {window} updates")
+    # The first updates are far off the scale of all the others.
+    low, high = np.percentile(costs, [1, 99.9])
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    axes.set_xlabel("updates")
+    axes.set_ylabel("monitoring cost")
+    axes.secondary_xaxis(
+        "top", functions=(lambda u: u / n_batches, lambda e: e * n_batches)
+    ).set_xlabel("epochs")
+    axes.legend(loc="lower right")
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+    plt.close(figure)
+
+
+def import_pyplot(picture):
+    """matplotlib.pyplot, for files and not for the screen; None, with a word of it, without."""
+    try:
+        import matplotlib
+    except ImportError:
+        print(f"... no {picture} without matplotlib (it comes with the extra 'scripts')")
+        return None
+    matplotlib.use("Agg")
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot

@@ -1,0 +1,105 @@
+"""What, beside settings and data, decides how the results of a run are rounded."""
+
+import hashlib
+import platform
+import re
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import pytensor
+from numba.core.registry import cpu_target
+
+import rbm_sym
+
+try:
+    import threadpoolctl
+except ImportError:
+    threadpoolctl = None
+
+PACKAGES = ("pytensor", "numba", "llvmlite", "numpy", "scipy")
+
+# PyTensor's choice of backend and rewrites.
+FLAGS = ("mode", "linker", "optimizer", "optimizer_including", "optimizer_excluding")
+UNKNOWN = "unknown"
+FEATURES, SOURCE = "processor features", "source of "
+
+
+@cache
+def versions():
+    """What, beside settings and data, decides how results are rounded: {name: text}.
+
+    As it was when this process first asked: the source that is on the disk later is not what runs.
+    """
+    target = cpu_target.target_context.codegen()
+    _, processor, features = target.magic_tuple()
+    enabled = sorted(name[1:] for name in features.split(",") if name.startswith("+"))
+    found = {"rbm_sym": rbm_sym.__version__, "python": platform.python_version()}
+    found |= {name: version(name) for name in PACKAGES}
+    found |= {"C library": " ".join(platform.libc_ver())}
+    found |= {"processor": processor, FEATURES: " ".join(enabled)}
+    for package in ("SciPy", "NumPy"):
+        found |= blas_of(package)
+    flags = {name: getattr(pytensor.config, name) for name in FLAGS}
+    found |= {"PyTensor's flags": ",".join(f"{n}={value}" for n, value in flags.items() if value)}
+    return found | {f"{SOURCE}rbm_sym": source_of(Path(rbm_sym.__file__).parent)}
+
+
+def blas_of(package):
+    """The BLAS of SciPy, which numba calls too, or that of NumPy, which Python code does.
+
+    Wheels of the two bring one each; elsewhere, both may share what the system has.
+    """
+    libraries = {None: [], "scipy": [], "numpy": []}
+    for library in [] if threadpoolctl is None else threadpoolctl.threadpool_info():
+        if library["user_api"] == "blas":
+            owner = re.search(r"(scipy|numpy)(\.libs|.\.dylibs)", library["filepath"])
+            libraries[owner and owner[1]].append(library)
+    found = libraries[package.lower()] or libraries[None]
+
+    def told(key):
+        return ", ".join(str(library.get(key, UNKNOWN)) for library in found) or UNKNOWN
+
+    return {
+        f"{package}'s BLAS": told("internal_api"),
+        f"version of {package}'s BLAS": told("version"),
+        f"kernels of {package}'s BLAS": told("architecture"),
+        f"threads of {package}'s BLAS": told("num_threads"),
+    }
+
+
+def source_of(folder):
+    """A SHA-256 of the names and contents of all Python files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def changed_versions(before):
+    """A text on what is not as it was when a checkpoint noted its `versions`, or None."""
+    now = versions()
+    known = {name for name in now if before.get(name, UNKNOWN) != UNKNOWN}
+    known_now = {name for name in now if now[name] != UNKNOWN}
+    changes = [
+        difference(name, before[name], now[name])
+        for name in now
+        if name in known & known_now and before[name] != now[name]
+    ]
+    for when, names in [("recorded then", known_now - known), ("known now", known - known_now)]:
+        if names:
+            changes.append(", ".join(name for name in now if name in names) + f" not {when}")
+    return "; ".join(changes) or None
+
+
+def difference(name, before, now):
+    """What has changed about one of the `versions`."""
+    if name.startswith(SOURCE):
+        return f"the {name} has changed"
+    if name != FEATURES:
+        return f"{name} {before} then, {now} now"
+    before, now = set(str(before).split()), set(now.split())
+    sides = {"then but not now": before - now, "now but not then": now - before}
+    return "; ".join(f"{name} {when}: {', '.join(sorted(x))}" for when, x in sides.items() if x)

@@ -1,0 +1,22 @@
+"""Units of several states."""
+
+import pytensor
+import pytensor.tensor as pt
+
+
+def draw_index(theano_rng, probabilities):
+    """Which of several states each unit takes.
+
+    Parameters
+    ----------
+    theano_rng : MRG_RandomStreams or RandomStreams
+    probabilities : floatX tensor of at least two dimensions; they sum to 1 along the last axis
+
+    Returns
+    -------
+    int64 tensor without the last axis: the index along it, drawn with these probabilities
+    """
+    uniform = theano_rng.uniform(size=tuple(probabilities.shape)[:-1], dtype=pytensor.config.floatX)
+    # The last state takes what rounding leaves of 1.
+    passed = uniform[..., None] >= pt.cumsum(probabilities, axis=-1)[..., :-1]
+    return pt.sum(passed, axis=-1)

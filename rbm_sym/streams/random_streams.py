@@ -1,0 +1,306 @@
+"""The two kinds of random streams that Theano had."""
+
+from numbers import Integral
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.gradient import undefined_grad
+
+from rbm_sym.internal.arguments import FLOATS
+from rbm_sym.streams.arithmetic import BoxMuller, OnInterval, ScaledAndShifted
+from rbm_sym.streams.mersenne_twister import (
+    MersenneTwisterBernoulli,
+    MersenneTwisterBinomial,
+    MersenneTwisterNormal,
+    MersenneTwisterUniform,
+    mersenne_twister_state,
+)
+from rbm_sym.streams.mrg31k3p import (
+    MODULUS_1,
+    MODULUS_2,
+    STEPS_BETWEEN_DRAWS,
+    MRG31k3pBernoulli,
+    MRG31k3pUniform,
+    jump,
+    parallel_streams,
+)
+from rbm_sym.streams.sizes import (
+    as_floats,
+    check_size,
+    draw_shape,
+    in_shape,
+    is_constant,
+    product,
+    reshape,
+)
+from rbm_sym.streams.states import StreamState, building
+
+
+class Streams:
+    """What both kinds of streams have in common: their states, in call order."""
+
+    name = None
+    # How the products and sums in an affine transform are rounded: see generators.Affine.
+    fused = None
+
+    def __init__(self):
+        self.states = []
+
+    def updates(self):
+        """The next state of every stream: a list of pairs (shared variable, expression)."""
+        return [(state, state.default_update) for state in self.states]
+
+    def _draw(self, op, state_value, *parameters):
+        with building:
+            name = f"{self.name}_stream_{len(self.states)}"
+            state = StreamState(op.state_type, state_value, strict=False, name=name)
+            new_state, draws = op(state, *parameters)
+            state.default_update = new_state
+            self.states.append(state)
+        return draws
+
+    def _transformed(self, transform, draws, first, second, shape):
+        """A vector of draws in this shape, transformed by two tensors that broadcast to it."""
+        standard = (0, 1) if transform is OnInterval else (1, 0)
+        if not all(map(is_constant, (first, second), standard)):
+            first, second = (pt.broadcast_to(x, shape).ravel() for x in (first, second))
+            draws = transform(self.fused)(draws, first, second)
+        return reshape(draws, shape)
+
+
+class RandomStreams(Streams):
+    """Streams of NumPy's `RandomState` (MT19937), as theano.tensor.shared_randomstreams.
+
+    Parameters
+    ----------
+    seed : int in [0, 2**32), array of such, or None
+        Seeds the generator that seeds the streams; None takes entropy from the system.
+
+    Raises
+    ------
+    ValueError, TypeError
+        if NumPy cannot take the seed
+    """
+
+    name = "shared"
+    fused = False
+
+    def __init__(self, seed=None):
+        super().__init__()
+        self.default_instance_seed = seed
+        self.gen_seedgen = _seed_generator(seed)
+
+    def seed(self, seed=None):
+        """Start all streams anew from `seed` (None: the seed given first)."""
+        seed_generator = _seed_generator(self.default_instance_seed if seed is None else seed)
+        for state in self.states:
+            state.set_value(mersenne_twister_state(seed_generator.randint(2**30)), borrow=True)
+
+    def uniform(self, size=None, low=0.0, high=1.0, ndim=None, dtype=None):
+        """Draw from the uniform distribution over [low, high).
+
+        Parameters
+        ----------
+        size : tuple or list of ints and integer scalars, or integer vector, or None
+            Shape of the result; None takes the shape of `low` and `high` broadcast.
+        low, high : number or tensor that broadcasts to `size`
+        ndim : int, needed where `size` is a vector whose length cannot be known
+        dtype : str; None takes floatX, or the wider dtype of `low` and `high`
+
+        Returns
+        -------
+        tensor of `dtype`, computed in float64 before it is cast
+        """
+        low, high, dtype = as_floats(low, high, dtype)
+        shape = draw_shape(size, ndim, low, high)
+        u = self._standard(MersenneTwisterUniform(), shape)
+        low, high = pt.cast(low, "float64"), pt.cast(high, "float64")
+        return pt.cast(self._transformed(OnInterval, u, low, high, shape), dtype)
+
+    def normal(self, size=None, avg=0.0, std=1.0, ndim=None, dtype=None):
+        """Draw from the normal distribution of mean `avg` and standard deviation `std`.
+
+        `size`, `ndim`, `dtype` and the result as for `uniform`.
+        """
+        avg, std, dtype = as_floats(avg, std, dtype)
+        shape = draw_shape(size, ndim, avg, std)
+        z = self._standard(MersenneTwisterNormal(), shape)
+        avg, std = pt.cast(avg, "float64"), pt.cast(std, "float64")
+        return pt.cast(self._transformed(ScaledAndShifted, z, std, avg, shape), dtype)
+
+    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64"):
+        """Draw the number of successes in `n` trials of probability `p`.
+
+        Parameters
+        ----------
+        size, ndim : as for `uniform`; `size` None takes the shape of `n` and `p` broadcast
+        n : int or integer tensor, at least 0
+        p : number or tensor in [0, 1]
+        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
+            product with floatX weights should be floatX.
+
+        Returns
+        -------
+        tensor of `dtype`, values 0 to n
+        """
+        n, p = pt.as_tensor_variable(n), pt.as_tensor_variable(p)
+        if is_constant(n, 1):
+            op = MersenneTwisterBernoulli(str(np.dtype(dtype)), precision="float64")
+            p = pt.cast(undefined_grad(in_shape(p, size, ndim, n, p)), "float64")
+            return self._draw(op, self._next_state(), p)
+        shape = draw_shape(size, ndim, n, p)
+        n, p = (pt.broadcast_to(x, shape).ravel() for x in (pt.cast(n, "int64"), undefined_grad(p)))
+        op = MersenneTwisterBinomial()
+        draws = self._draw(op, self._next_state(), n, pt.cast(p, "float64"))
+        return pt.cast(reshape(draws, shape), dtype)
+
+    def _next_state(self):
+        return mersenne_twister_state(self.gen_seedgen.randint(2**30))
+
+    def _standard(self, op, shape):
+        return self._draw(op, self._next_state(), product(shape))
+
+
+class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
+    """Streams of MRG31k3p, as theano.sandbox.rng_mrg.
+
+    A draw of symbolic size is taken from 15,360 parallel streams, one of constant size n from
+    max(1, n // 6) streams, at most 15,360.
+
+    Parameters
+    ----------
+    seed : int in [1, 2147462579), or six ints
+        One integer stands for all six. The first three lie in [0, 2147483647), the last three
+        in [0, 2147462579), and neither three are all zero.
+
+    Raises
+    ------
+    ValueError
+        for a seed out of range
+    TypeError
+        for a seed that is neither an integer nor six
+    """
+
+    name = "mrg"
+    fused = True
+
+    def __init__(self, seed=12345):
+        super().__init__()
+        self.default_instance_seed = seed
+        self.set_rstate(seed)
+
+    def set_rstate(self, seed):
+        """Let the next stream start at `seed` (as for the constructor)."""
+        self.rstate = _mrg_seed(seed)
+
+    def seed(self, seed=None):
+        """Start all streams anew from `seed` (None: the seed given first)."""
+        self.set_rstate(self.default_instance_seed if seed is None else seed)
+        for state in self.states:
+            n_streams = state.get_value(borrow=True).shape[1]
+            state.set_value(self._next_state(n_streams), borrow=True)
+
+    def uniform(self, size, low=0.0, high=1.0, ndim=None, dtype=None, nstreams=None):
+        """Draw from the uniform distribution over (low, high].
+
+        Parameters
+        ----------
+        size : tuple of ints and integer scalars, or integer vector
+            Shape of the result.
+        low, high : number or tensor that broadcasts to `size`; both are cast to `dtype`
+        ndim : int, needed where `size` is a vector whose length cannot be known
+        dtype : "float32" or "float64"; None takes floatX, or the wider dtype of low and high
+        nstreams : int, overrides the number of parallel streams
+
+        Returns
+        -------
+        tensor of `dtype`
+        """
+        check_size(size)
+        low, high, dtype = as_floats(low, high, dtype)
+        _check_precision(dtype)
+        shape = draw_shape(size, ndim)
+        n_streams = _number_of_streams(size) if nstreams is None else nstreams
+        u = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), product(shape))
+        low, high = pt.cast(low, dtype), pt.cast(high, dtype)
+        return self._transformed(OnInterval, u, low, high, shape)
+
+    def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None):
+        """Draw from the normal distribution of mean `avg` and standard deviation `std`.
+
+        By the transform of Box and Muller (1958): the first half of the uniform draws gives the
+        radii, the second half the angles. `size` may also be a list or one integer; the rest
+        as for `uniform`.
+        """
+        avg, std, dtype = as_floats(avg, std, dtype)
+        shape = draw_shape(size, ndim)
+        n = pt.as_tensor_variable(product(shape))
+        n_even = n + n % 2
+        # A symbolic size, even where it could be known: Theano draws from 15,360 streams here.
+        u = self.uniform(pt.stack([n_even]), ndim=1, dtype=dtype, nstreams=nstreams)
+        z = BoxMuller()(u)[:n]
+        avg, std = pt.cast(avg, dtype), pt.cast(std, dtype)
+        return self._transformed(ScaledAndShifted, z, std, avg, shape)
+
+    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None):
+        """Draw 1 with probability `p`, else 0.
+
+        Parameters
+        ----------
+        size : tuple of ints and integer scalars, or integer vector; needed
+        n : 1 (Theano's MRG streams draw no other binomial)
+        p : number or tensor in [0, 1] that broadcasts to `size`
+        ndim, nstreams : as for `uniform`
+        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
+            product with floatX weights should be floatX.
+
+        Returns
+        -------
+        tensor of `dtype`, values 0 and 1
+        """
+        if not is_constant(pt.as_tensor_variable(n), 1):
+            raise NotImplementedError(f"n: MRG_RandomStreams draws binomials of n=1, not {n}")
+        check_size(size)
+        p = in_shape(pt.as_tensor_variable(p), size, ndim)
+        n_streams = _number_of_streams(size) if nstreams is None else nstreams
+        _check_precision(pytensor.config.floatX)
+        op = MRG31k3pBernoulli(str(np.dtype(dtype)), precision=pytensor.config.floatX)
+        return self._draw(op, self._next_state(n_streams), undefined_grad(p))
+
+    def _next_state(self, n_streams):
+        state = parallel_streams(self.rstate, n_streams)
+        self.rstate = jump(self.rstate, STEPS_BETWEEN_DRAWS)
+        return state
+
+
+def _seed_generator(seed):
+    try:
+        return np.random.RandomState(seed)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"seed: {seed!r} does not seed a numpy RandomState: {error}") from None
+
+
+def _mrg_seed(seed):
+    six = [seed] * 6 if isinstance(seed, Integral) else list(np.ravel(seed))
+    if len(six) != 6 or not all(isinstance(word, Integral) for word in six):
+        raise TypeError(f"seed: one integer or six are needed, not {seed!r}")
+    for triple, modulus in ((six[:3], MODULUS_1), (six[3:], MODULUS_2)):
+        if not all(0 <= word < modulus for word in triple) or not any(triple):
+            raise ValueError(
+                f"seed: {seed!r} is out of range; integers in [0, {modulus}), not all 0, are needed"
+            )
+    return np.array(six, dtype="int64")
+
+
+def _check_precision(dtype):
+    if dtype not in FLOATS:
+        raise TypeError(f"dtype: MRG31k3p draws float32 or float64, not {dtype}")
+
+
+def _number_of_streams(size):
+    most = 60 * 256
+    if not isinstance(size, tuple) or not all(isinstance(s, int) for s in size):
+        return most
+    n = int(np.prod(size, dtype=object))
+    return min(n // 6 if n > 6 else n, most)

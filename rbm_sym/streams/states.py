@@ -1,0 +1,73 @@
+"""The states of random streams, as shared variables."""
+
+import threading
+
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.traversal import graph_inputs
+from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor.random.type import RandomType
+from pytensor.tensor.sharedvar import TensorSharedVariable
+
+# Held while a chain is built and while a stream is made. PyTensor tells scan which shared variables
+# a step has made by one list for the whole process, in which those of another thread would be too.
+building = threading.RLock()
+
+
+class StreamState(TensorSharedVariable):
+    """The state of a random stream: a shared variable that never stands still unnoticed.
+
+    `pytensor.scan` takes the update off a stream that its step has made, and returns it for the
+    caller to pass on. A function that is compiled without it would draw the same numbers at each
+    call; here it raises an error when it is called.
+    """
+
+    @property
+    def default_update(self):
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, new_state):
+        if new_state is None:
+            new_state = CheckAndRaise(
+                RuntimeError,
+                f"the random stream {self} would repeat its draws: pass the updates that "
+                "pytensor.scan returned on to pytensor.function, or use gibbs_chain",
+            )(self, False)
+        self._default_update = self.type.filter_variable(new_state)
+
+
+def stream_updates(outputs):
+    """The updates of all random streams that the expressions `outputs` draw from.
+
+    Parameters
+    ----------
+    outputs : list of variables
+
+    Returns
+    -------
+    dict from shared variable (the state of a stream) to expression (its next state)
+
+    Raises
+    ------
+    ValueError
+        for a shared random generator without an update, which would repeat its draws forever
+    """
+    updates = {}
+    reached = list(outputs)
+    while True:
+        new = {}
+        for variable in graph_inputs(reached):
+            if not isinstance(variable, SharedVariable) or variable in updates:
+                continue
+            if variable.default_update is not None:
+                new[variable] = variable.default_update
+            elif isinstance(variable.type, RandomType):
+                raise ValueError(
+                    f"random generator {variable}: it has no update, so that every draw from it "
+                    "would be the same; draw from a RandomStreams or MRG_RandomStreams instead"
+                )
+        if not new:
+            return updates
+        updates |= new
+        # How far a stream moves may depend on the draw of another one.
+        reached = list(new.values())
