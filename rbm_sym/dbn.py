@@ -120,17 +120,29 @@ class DBN:
         TypeError, ValueError
             if an argument is not as above
         """
+        graphs = self.pretraining_graphs(train_set_x, batch_size, k)
+        return [_with_default_rate(pytensor.function(**graph)) for graph in graphs]
+
+    def pretraining_graphs(self, train_set_x, batch_size, k):
+        """As `pretraining_functions`, but not compiled yet.
+
+        Returns
+        -------
+        list of dict, from the visible units up: the arguments of `pytensor.function`, whose inputs
+            are the index of a minibatch and the learning rate
+        """
         self._check_examples("train_set_x", train_set_x, batch_size, of="training examples")
         check_step_count("k", k)
         k = _as_shared("k", k, "int64")
         index, lr = pt.lscalar("index"), pt.scalar("lr")
         batch = train_set_x[_minibatch(index, batch_size)]
-        functions = []
+        graphs = []
         for rbm in self.rbm_layers:
             cost, updates = rbm.get_cost_updates(lr, persistent=None, k=k)
-            train = pytensor.function([index, lr], cost, updates=updates, givens={self.x: batch})
-            functions.append(_with_default_rate(train))
-        return functions
+            graphs.append(
+                dict(inputs=[index, lr], outputs=cost, updates=updates, givens={self.x: batch})
+            )
+        return graphs
 
     def build_finetune_functions(self, datasets, batch_size, learning_rate):
         """Gradient descent on `finetune_cost` in all of `params`, and the errors that are left.

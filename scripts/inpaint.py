@@ -10,26 +10,33 @@ from pathlib import Path
 
 import numpy as np
 import pytensor
-from command_line import check_file, one_line_errors, some_path, whole_number
-from sample_rbm import load_rbm, picture_shape, read_sets
 
-import rbm_sym
+from rbm_sym import gibbs_chain, save_picture, tile_raster_images
 from rbm_sym.datasets import draw_binary
-from rbm_sym.images import check_picture_path
+from rbm_sym.images import check_picture_path, picture_shape
+from rbm_sym.internal.files import check_file
+from rbm_sym.models import load_rbm
+from rbm_sym.runs.options import load_data_for, some_path, whole_number
+from rbm_sym.runs.terminal import one_line_errors
 from rbm_sym.samplers import clamped
+from rbm_sym.streams import make_streams
 
-PROGRAM = "inpaint.py"
 HALVES = ["left", "right", "top", "bottom"]
 STEPS_BETWEEN_SAMPLES = 10
 
 
-def main():
-    args = parse_arguments()
-    with one_line_errors(PROGRAM, ValueError, TypeError):
-        rbm, _ = load_rbm(args.model, "mrg", np.random.RandomState(args.seed))
+def main(arguments=None):
+    with one_line_errors(OSError):
+        inpaint(parse_arguments(arguments))
+
+
+def inpaint(args):
+    with one_line_errors(ValueError, TypeError):
+        rbm, _ = load_rbm(args.model, make_streams("mrg", np.random.RandomState(args.seed)))
+        pytensor.config.floatX = rbm.W.dtype
         check_picture_path(args.output)
         check_file(args.output)
-        sets = read_sets(args.dataset, rbm)
+        sets = load_data_for(args.dataset, rbm.n_visible)
         pictures = sets[2][0].get_value(borrow=True)[: args.n_pictures]
         mean_picture = sets[0][0].get_value(borrow=True).mean(axis=0)
         hidden = hidden_half(args.hide, rbm.n_visible)
@@ -37,14 +44,14 @@ def main():
             raise ValueError(f"--hide: the pictures have no {args.hide} half; hide another one")
 
     completed = complete(rbm, pictures, hidden, mean_picture, args.n_samples, args.seed)
-    rbm_sym.save_picture(show(pictures[:20], completed[:20], hidden), args.output)
+    save_picture(show(pictures[:20], completed[:20], hidden), args.output)
     print(f"mean squared error of the hidden pixels of {len(pictures)} test pictures:")
     print(f"    completed by the RBM {error(completed, pictures, hidden):.4f}")
     print(f"    the mean picture     {error(mean_picture, pictures, hidden):.4f}")
     print(f"... {args.output}: pictures above, what the RBM saw in the middle, completed below")
 
 
-def parse_arguments():
+def parse_arguments(arguments):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -60,7 +67,7 @@ def parse_arguments():
     parser.add_argument(
         "--output", type=some_path, default=Path("inpainted.png"), help="the picture"
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def hidden_half(name, n_pixels):
@@ -78,7 +85,7 @@ def complete(rbm, pictures, hidden, mean_picture, n_samples, seed):
     seen = draw_binary(pictures, seed)
     noise = draw_binary(np.broadcast_to(mean_picture, pictures.shape), seed)
     chain = pytensor.shared(np.where(hidden, noise, seen), name="chain")
-    outputs, updates = rbm_sym.gibbs_chain(
+    outputs, updates = gibbs_chain(
         clamped(rbm.gibbs_vhv, ~hidden, pytensor.shared(seen, name="seen")),
         chain,
         n_steps=STEPS_BETWEEN_SAMPLES,
@@ -96,7 +103,7 @@ def complete(rbm, pictures, hidden, mean_picture, n_samples, seed):
 def show(pictures, completed, hidden):
     """Three rows: the pictures, what was seen of them, and what was made of it."""
     rows = [pictures, np.where(hidden, 0.5, pictures), completed]
-    return rbm_sym.tile_raster_images(
+    return tile_raster_images(
         X=np.concatenate(rows),
         img_shape=picture_shape(pictures.shape[1]),
         tile_shape=(3, len(pictures)),
@@ -110,5 +117,4 @@ def error(completed, pictures, hidden):
 
 
 if __name__ == "__main__":
-    with one_line_errors(PROGRAM, OSError):
-        main()
+    main()

@@ -4,6 +4,7 @@
 options and the terminal, is in `options` and `terminal`.
 """
 
+from rbm_sym.internal.minibatches import count_batches
 from rbm_sym.runs.checkpoints import CheckpointTimes, load_checkpoint
 from rbm_sym.runs.curve import TrainingCurve, plot_training_curve
 from rbm_sym.runs.early_stopping import EarlyStopping
@@ -20,6 +21,7 @@ __all__ = [
     "TrainingCurve",
     "check_finite",
     "compile_now",
+    "count_batches",
     "epochs",
     "in_order",
     "load_checkpoint",

@@ -96,16 +96,27 @@ def add_run_options(parser, may_grow):
     )  # fmt: skip
 
 
+def load_data_for(dataset, n_visible):
+    """The data set that an option names, as `load_data` gives it, for a model that is trained.
+
+    Raises
+    ------
+    ValueError
+        if its pictures have not `n_visible` pixels
+    """
+    sets = load_data(dataset)
+    n_pixels = sets[0][0].get_value(borrow=True).shape[1]
+    if n_pixels != n_visible:
+        raise ValueError(
+            f"--dataset: {dataset} has {n_pixels} pixels a picture, but the model has {n_visible} "
+            "visible units"
+        )
+    return sets
+
+
 def option(name):
     """How a setting is given on the command line."""
     return f"--{name.replace('_', '-')}"
-
-
-def load_datasets(args):
-    """The data that the option names, where a run that is resumed from elsewhere finds them too."""
-    if args.dataset not in ("", "digits", "mnist") and Path(args.dataset).exists():
-        args.dataset = str(Path(args.dataset).absolute())
-    return load_data(args.dataset)
 
 
 # --- From options to a run -------------------------------------------------------------------
@@ -155,7 +166,7 @@ def open_program_run(
                 make_folder(new["output"])
             # Before the checkpoint is read: another run may be about to write it.
             with only_writer(new["resume"] or new["output"]):
-                with one_line_errors(program, ValueError, TypeError):
+                with one_line_errors(ValueError, TypeError):
                     args, found = argparse.Namespace(**new), None
                     if args.resume is None:
                         refuse_unfinished(args.output)
@@ -165,6 +176,7 @@ def open_program_run(
                         )
                         found = load_checkpoint(args.resume)
                         args = resumed(parser, given, found[1], program, may_grow, may_change)
+                args.dataset = found_from_elsewhere(args.dataset)
                 run = Run(
                     program, args.output, settings_of(args), args.checkpoint_every, interruption,
                     found,
@@ -177,6 +189,13 @@ def open_program_run(
         except BrokenPipeError:
             # Nobody reads any more what is printed.
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def found_from_elsewhere(dataset):
+    """The name of a data set by which a run that is resumed in another folder finds it too."""
+    if dataset in ("", "digits", "mnist") or not Path(dataset).exists():
+        return dataset
+    return str(Path(dataset).absolute())
 
 
 def refuse_unfinished(folder):

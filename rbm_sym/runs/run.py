@@ -101,7 +101,7 @@ class Run:
     ----------
     folder : path
     settings : dict
-    is_resumed : whether there was a checkpoint
+    settings_before : dict, those of the checkpoint; None where there was none
     plan : list of Stage, all that the run consists of
     n_updates : int, updates made
     costs : (updates in all,) float64, NaN for those to come
@@ -114,7 +114,7 @@ class Run:
     def __init__(self, program, folder, settings, checkpoint_every, interruption, found=None):
         self.program, self.folder, self.settings = program, folder, settings
         self.interruption, self._found = interruption, found
-        self.is_resumed = found is not None
+        self.settings_before = found[1]["settings"] if found else None
         self._every = checkpoint_every
         self._saved_at, self._epochs_since = time.monotonic(), 0
         self.n_updates, self.seconds, self.finished = 0, 0.0, False
@@ -164,13 +164,17 @@ class Run:
         self.curve = curve or TrainingCurve(self.folder / "training_curve.csv")
         if self._found is None:
             self.save_checkpoint()
-            return
-        arrays, state = self._found
-        self._take_over(arrays, state)
-        self._found = None
-        print(f"... resuming after update {self.n_updates}")
-        if changes := changed_versions(state["versions"]):
-            print(f"... other versions may round otherwise: {changes}")
+        else:
+            arrays, state = self._found
+            self._take_over(arrays, state)
+            self._found = None
+            print(f"... resuming after update {self.n_updates}")
+            if changes := changed_versions(state["versions"]):
+                print(f"... other versions may round otherwise: {changes}")
+        if not self.finished:
+            remove_unfinished(self.folder)
+            # It may be older than the checkpoint.
+            self.curve.write(self)
 
     def _take_over(self, arrays, state):
         if state["data"] != self._data:
@@ -234,10 +238,9 @@ class Run:
 
         While it goes through them, signals wait until an update or a stage has been saved.
         """
-        left = [s for s in self.plan[len(self.stages_ended()) :] if phase in (None, s.phase)]
+        left = self.stages_left(phase)
         if not left:
             return
-        self._begin()
         with self.interruption.postponed():
             for stage in left:
                 yield stage
@@ -299,7 +302,6 @@ class Run:
         """The rows of samples that are left to be drawn; signals wait as in `stages`."""
         if self.samples.n_drawn == self.samples.n_rows:
             return
-        self._begin()
         with self.interruption.postponed():
             for row in range(self.samples.n_drawn, self.samples.n_rows):
                 yield row
@@ -319,6 +321,11 @@ class Run:
     def stages_ended(self):
         """The stages that have ended, in order."""
         return [stage for stage in self.plan if stage.end <= self.n_updates]
+
+    def stages_left(self, phase=None):
+        """The other ones, in order; of one phase only, if it is given."""
+        left = self.plan[len(self.stages_ended()) :]
+        return [stage for stage in left if phase in (None, stage.phase)]
 
     def costs_of(self, stage):
         """The costs of a stage, (n_updates,) float64."""
@@ -375,10 +382,6 @@ class Run:
         """Take what is left of a progress bar off the terminal."""
         self._bar.close()
 
-    def _begin(self):
-        remove_unfinished(self.folder)
-        self.curve.write(self)
-
     def _pause(self):
         """Between two steps: save the run if it is time, and stop if that was asked for."""
         if self.interruption.asked or self._is_due():
@@ -408,7 +411,7 @@ def check_finite(variables):
             )
 
 
-def compile_now(function, updates, arguments=(0,)):
+def compile_now(function, updates, arguments=(0,), meanwhile=()):
     """Call a compiled function once and take its effect back.
 
     PyTensor turns a function into machine code at its first call. Made here, that call does not
@@ -419,8 +422,13 @@ def compile_now(function, updates, arguments=(0,)):
     function : compiled function
     updates : dict whose keys are all shared variables that `function` changes
     arguments : of the call; by default the first minibatch's index
+    meanwhile : dict of values that other shared variables have during the call, such as fewer steps
+        of a chain
     """
-    before = {variable: variable.get_value() for variable in updates}
+    meanwhile = dict(meanwhile)
+    before = {variable: variable.get_value() for variable in [*updates, *meanwhile]}
+    for variable, value in meanwhile.items():
+        variable.set_value(value)
     function(*arguments)
     for variable, value in before.items():
         variable.set_value(value, borrow=True)

@@ -5,6 +5,26 @@ import numpy as np
 from rbm_sym.images import picture_shape, tile_raster_images
 
 
+def consecutive_pictures(test_x, n_chains, numpy_rng):
+    """`n_chains` test pictures in a row, from a random place on, as the tutorial takes them.
+
+    Parameters
+    ----------
+    test_x : shared variable of pictures (n, n_pixels)
+
+    Raises
+    ------
+    ValueError
+        if there are not as many
+    """
+    pictures = test_x.get_value(borrow=True)
+    if n_chains > len(pictures):
+        raise ValueError(f"--n-chains: at most the {len(pictures)} test pictures, not {n_chains}")
+    # The tutorial's draw, which never takes the last place but where there is no other.
+    first = numpy_rng.randint(max(1, len(pictures) - n_chains))
+    return pictures[first : first + n_chains]
+
+
 class Samples:
     """A picture of samples: a column for each chain, and row after row what it has come to.
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 try:
     from tqdm import tqdm
@@ -58,8 +59,10 @@ def drop_lost_output():
 
 
 @contextmanager
-def one_line_errors(program, *errors):
+def one_line_errors(*errors):
     """Turn errors of these classes, and want of memory, into one line and exit status 2.
+
+    The line begins with the program's name.
 
     A reader who has read enough, as in `... | head`, is no error: where BrokenPipeError is of these
     classes, the program ends without a word, with the status that shells give to such an end.
@@ -76,5 +79,5 @@ def one_line_errors(program, *errors):
         if isinstance(error, BrokenPipeError):
             sys.exit(CLOSED_PIPE)
         line = " ".join(str(error).split()) or "not enough memory"
-        print(f"{program}: error: {line}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: error: {line}", file=sys.stderr)
         sys.exit(2)

@@ -12,7 +12,12 @@ A compiled function moves the states on by itself; it also accepts them as expli
 (`updates()`, or the second result of `gibbs_chain`).
 """
 
-from rbm_sym.streams.random_streams import MRG_RandomStreams, RandomStreams, Streams
+from rbm_sym.streams.random_streams import (
+    MRG_RandomStreams,
+    RandomStreams,
+    Streams,
+    make_streams,
+)
 from rbm_sym.streams.states import StreamState, building, stream_updates
 
 __all__ = [
@@ -21,5 +26,6 @@ __all__ = [
     "StreamState",
     "Streams",
     "building",
+    "make_streams",
     "stream_updates",
 ]

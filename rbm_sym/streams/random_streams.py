@@ -274,6 +274,12 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         return state
 
 
+def make_streams(kind, numpy_rng):
+    """Streams of the kind "mrg" or "shared", seeded by a RandomState as in the tutorial."""
+    streams = {"mrg": MRG_RandomStreams, "shared": RandomStreams}
+    return streams[kind](numpy_rng.randint(2**30))
+
+
 def _seed_generator(seed):
     try:
         return np.random.RandomState(seed)

@@ -22,7 +22,6 @@ from rbm_sym.kernels import FLOATS
 
 from rbm_sym.rewrites import ALL, without
 
-PROGRAM = "benchmark_products.py"
 ROWS, ONES, COLUMNS = [1, 4, 20, 200], [1, 10, 50, 100], [64, 784, 2000]
 # "x W'": the same product, of a matrix that lies in memory column by column.
 FORMS = {
@@ -36,7 +35,7 @@ SECONDS_A_TURN = 1e-3
 
 
 def main():
-    with one_line_errors(PROGRAM, ValueError, OSError):
+    with one_line_errors(ValueError, OSError):
         sys.exit(print_tables(argument_parser().parse_args()))
 
 

@@ -34,7 +34,6 @@ from peers import rbm_sym_training
 import rbm_sym
 from rbm_sym.rewrites import NAMES
 
-PROGRAM = "benchmark.py"
 # Theano, too, where there is a Python that has it.
 TRAINED = ["rbm_sym", "NumPy", "PyTorch", "JAX", "scikit-learn", "rbms"]
 TUTORIAL = {"n_hidden": 500, "batch_size": 20, "k": 15}
@@ -60,7 +59,7 @@ SECONDS_A_ROUND = 0.3
 
 
 def main():
-    with one_line_errors(PROGRAM, ValueError, OSError):
+    with one_line_errors(ValueError, OSError):
         benchmark(argument_parser().parse_args())
 
 

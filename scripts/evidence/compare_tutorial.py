@@ -42,7 +42,6 @@ from rbm_sym.datasets import read_arrays
 sys.path.insert(0, str(REFERENCE))
 import stream_calls
 
-PROGRAM = "compare_tutorial.py"
 RUNS = [
     "tutorial_pcd15_mrg_float64",
     "tutorial_cd1_mrg_float64",
@@ -57,7 +56,7 @@ OPTIONS = {"training_epochs": "epochs", "output_folder": "output"}
 
 def main():
     args = parse_arguments()
-    with one_line_errors(PROGRAM, ValueError, TypeError):
+    with one_line_errors(ValueError, TypeError):
         pictures = read_arrays(args.dataset)[0][0]
         if args.full and len(pictures) != 50_000:
             raise ValueError(
@@ -89,7 +88,7 @@ def main():
     report.write("# The tutorial on Theano, and here", "", machine())
     if args.theano_python:
         print("... Theano is running, which can take some minutes", flush=True)
-        with one_line_errors(PROGRAM, ValueError):
+        with one_line_errors(ValueError):
             live, drawn = record_live(args, pictures)
         there |= live
     compare_signatures(report, signatures)
@@ -508,5 +507,5 @@ def compare_epochs(report, dataset, folder):
 
 
 if __name__ == "__main__":
-    with one_line_errors(PROGRAM, OSError, BrokenProcessPool):
+    with one_line_errors(OSError, BrokenProcessPool):
         main()

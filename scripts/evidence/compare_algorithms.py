@@ -22,7 +22,6 @@ from rbm_sym.likelihood import exact_log_partition, log_likelihood
 from rbm_sym.samplers import ParallelTempering
 from rbm_sym.update_rules import falling_to_zero, gradient_descent
 
-PROGRAM = "compare_algorithms.py"
 HEIGHT, WIDTH, N_HIDDEN = 3, 4, 8
 N_CHAINS = 50
 TEMPERATURES = 5
@@ -32,7 +31,7 @@ N_MEASUREMENTS = 50
 
 def main():
     args = parse_arguments()
-    with one_line_errors(PROGRAM, ValueError, TypeError):
+    with one_line_errors(ValueError, TypeError):
         check_learning_rate("--learning-rate", args.learning_rate)
         check_picture_path(args.output)
         check_file(args.output)
@@ -138,5 +137,5 @@ def plot(curves, n_updates, best, path):
 
 if __name__ == "__main__":
     pytensor.config.floatX = "float32"
-    with one_line_errors(PROGRAM, OSError):
+    with one_line_errors(OSError):
         main()

@@ -125,5 +125,5 @@ def keep_pictures(source, destination):
 
 if __name__ == "__main__":
     # Other errors are the page's, and their traceback names its line.
-    with one_line_errors("run_tutorial.py", BrokenPipeError):
+    with one_line_errors(BrokenPipeError):
         main()

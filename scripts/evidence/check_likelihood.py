@@ -17,8 +17,6 @@ from rbm_sym import RBM
 from rbm_sym.datasets import draw_binary, read_arrays
 from rbm_sym.likelihood import exact_log_partition, standard_temperatures
 
-PROGRAM = "check_likelihood.py"
-
 
 def main():
     args = parse_arguments()
@@ -103,5 +101,5 @@ MODELS = {
 
 if __name__ == "__main__":
     pytensor.config.floatX = "float32"
-    with one_line_errors(PROGRAM, OSError):
+    with one_line_errors(OSError):
         main()

@@ -1,0 +1,1 @@
+"""What the other folders share and no user needs: checks of arguments, files, memory."""
