@@ -144,9 +144,9 @@ def argument_parser():
         ),
     )  # fmt: skip
     add_training_options(parser, batch_size=20, output="rbm_plots")
-    parser.add_argument("--learning-rate", type=float, default=0.1)
-    parser.add_argument("--epochs", type=whole_number(1), default=15)
-    parser.add_argument("--n-hidden", type=whole_number(1), default=500)
+    parser.add_argument("--learning-rate", type=float, default=0.1, help="above 0")
+    parser.add_argument("--epochs", type=whole_number(1), default=15, help="passes over the data")
+    parser.add_argument("--n-hidden", type=whole_number(1), default=500, help="hidden units")
     parser.add_argument(
         "--algorithm", choices=["pcd", "cd"], default="pcd",
         help="persistent contrastive divergence, or contrastive divergence from the data",

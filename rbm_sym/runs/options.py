@@ -71,15 +71,21 @@ def add_training_options(parser, batch_size, output):
         help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
         "mnist.pkl.gz, IDX files, .npz",
     )  # fmt: skip
-    parser.add_argument("--batch-size", type=whole_number(1), default=batch_size)
+    parser.add_argument(
+        "--batch-size", type=whole_number(1), default=batch_size, help="examples a minibatch"
+    )
     parser.add_argument(
         "--stream", choices=["mrg", "shared"], default="mrg", help="random number generator"
     )
     parser.add_argument(
         "--n-chains", type=whole_number(1), default=20, help="columns of samples.png"
     )
-    parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
-    parser.add_argument("--floatX", choices=["float32", "float64"], default="float32")
+    parser.add_argument(
+        "--seed", type=whole_number(0, 2**32), default=123, help="of the weights and all draws"
+    )
+    parser.add_argument(
+        "--floatX", choices=["float32", "float64"], default="float32", help="precision"
+    )
     parser.add_argument("--output", type=some_path, default=Path(output), help="folder")
 
 

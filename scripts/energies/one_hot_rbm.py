@@ -15,10 +15,10 @@ from itertools import pairwise
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from rbm_sym.training import count_batches
 
 from rbm_sym import RBM, EnergyModel, MRG_RandomStreams, load_data
 from rbm_sym.logistic import softplus
+from rbm_sym.runs import count_batches
 from rbm_sym.samplers import draw_index
 from rbm_sym.update_rules import falling_to_zero
 

@@ -21,18 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import pytensor
-from command_line import (
-    import_pyplot,
-    make_folder,
-    one_line_errors,
-    some_name,
-    some_path,
-    whole_number,
-)
-from peers import rbm_sym_training
+import pytensor.tensor as pt
 
 import rbm_sym
+from rbm_sym.internal.files import make_folder
 from rbm_sym.rewrites import NAMES
+from rbm_sym.runs.curve import import_pyplot
+from rbm_sym.runs.options import some_name, some_path, whole_number
+from rbm_sym.runs.terminal import one_line_errors
 
 # Theano, too, where there is a Python that has it.
 TRAINED = ["rbm_sym", "NumPy", "PyTorch", "JAX", "scikit-learn", "rbms"]
@@ -303,7 +299,13 @@ def limits(data, milliseconds):
     speed of a plain copy of an array (all their bytes read once) and at that of a dense sgemm.
     """
     batch_size, n_hidden, k = TUTORIAL["batch_size"], TUTORIAL["n_hidden"], TUTORIAL["k"]
-    update, rbm, chain = rbm_sym_training(data, **TUTORIAL)
+    pytensor.config.floatX = "float32"
+    rbm = rbm_sym.RBM(n_visible=data.shape[1], n_hidden=n_hidden)
+    chain = pytensor.shared(np.zeros((batch_size, n_hidden), "float32"))
+    _, updates = rbm.get_cost_updates(persistent=chain, k=k)
+    index = pt.lscalar("index")
+    batch = pytensor.shared(data)[index * batch_size : (index + 1) * batch_size]
+    update = pytensor.function([index], updates=updates, givens={rbm.input: batch})
     for i in range(min(500, len(data) // batch_size)):
         update(i)
     steps, updates = rbm_sym.gibbs_chain(rbm.gibbs_hvh, chain, k)

@@ -17,10 +17,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import one_line_errors, whole_number
-from rbm_sym.kernels import FLOATS
 
+from rbm_sym.internal.arguments import FLOATS
 from rbm_sym.rewrites import ALL, without
+from rbm_sym.runs.options import whole_number
+from rbm_sym.runs.terminal import one_line_errors
 
 ROWS, ONES, COLUMNS = [1, 4, 20, 200], [1, 10, 50, 100], [64, 784, 2000]
 # "x W'": the same product, of a matrix that lies in memory column by column.

@@ -10,12 +10,13 @@ import argparse
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import one_line_errors, progress_through, whole_number
-from estimate_likelihood import ESTIMATES, spread
 
 from rbm_sym import RBM
 from rbm_sym.datasets import draw_binary, read_arrays
 from rbm_sym.likelihood import exact_log_partition, standard_temperatures
+from rbm_sym.likelihood.report import ESTIMATES, spread
+from rbm_sym.runs.options import whole_number
+from rbm_sym.runs.terminal import one_line_errors, progress_through
 
 
 def main():

@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import check_file, import_pyplot, one_line_errors, some_path, whole_number
-from rbm_sym.arguments import check_learning_rate
 
 import rbm_sym
 from rbm_sym.images import check_picture_path
+from rbm_sym.internal.arguments import check_learning_rate
+from rbm_sym.internal.files import check_file
 from rbm_sym.likelihood import exact_log_partition, log_likelihood
+from rbm_sym.runs.curve import import_pyplot
+from rbm_sym.runs.options import some_path, whole_number
+from rbm_sym.runs.terminal import one_line_errors
 from rbm_sym.samplers import ParallelTempering
 from rbm_sym.update_rules import falling_to_zero, gradient_descent
 

@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,21 +24,15 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import (
-    import_pyplot,
-    make_folder,
-    one_line_errors,
-    some_name,
-    some_path,
-    whole_number,
-)
-from rbm_sym.files import whole_file
-from rbm_sym.training import count_batches
 from replay import REFERENCE, cost_differences, first_above, load_runs, record, replay, snapshots
-from train_rbm import argument_parser as training_options
 
 import rbm_sym
 from rbm_sym.datasets import read_arrays
+from rbm_sym.internal.files import make_folder, whole_file
+from rbm_sym.runs import count_batches
+from rbm_sym.runs.curve import import_pyplot
+from rbm_sym.runs.options import option, some_name, some_path, whole_number
+from rbm_sym.runs.terminal import one_line_errors
 
 sys.path.insert(0, str(REFERENCE))
 import stream_calls
@@ -51,6 +46,7 @@ RUNS = [
 FLOAT32 = "tutorial_pcd15_mrg_float32"
 STREAM_CALLS = ["uniform_symbolic_size", "normal_even", "binomial_symbolic_size"]
 # The tutorial's program is a function; ours has options.
+TRAIN = Path(__file__).resolve().parents[1] / "train_rbm.py"
 OPTIONS = {"training_epochs": "epochs", "output_folder": "output"}
 
 
@@ -194,10 +190,10 @@ def compare_signatures(report, signatures):
 def signature_here(name, there):
     """Our signature of the function whose signature `there` is given, as text; or None."""
     if name == "test_rbm":
-        options = vars(training_options().parse_args([]))
-        ours = {key: OPTIONS.get(key, key) for key in parameters_of(there)}
-        shared = {key: options[option] for key, option in ours.items() if option in options}
-        return "(" + ", ".join(f"{key}={as_text(value)}" for key, value in shared.items()) + ")"
+        defaults = option_defaults()
+        ours = {key: option(OPTIONS.get(key, key)) for key in parameters_of(there)}
+        shared = {key: defaults[name] for key, name in ours.items() if name in defaults}
+        return "(" + ", ".join(f"{key}={value}" for key, value in shared.items()) + ")"
     found = rbm_sym
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -208,8 +204,22 @@ def signature_here(name, there):
     return str(inspect.Signature(parameters))
 
 
-def as_text(value):
-    return repr(str(value) if isinstance(value, Path) else value)
+def option_defaults():
+    """The options of train_rbm.py and their defaults, as Python writes them: {option: text}."""
+    command = [sys.executable, TRAIN, "--help"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = [
+        (re.match(r"--[\w-]+", entry), re.search(r"\(default:\s+(\S+)\)", entry))
+        for entry in re.split(r"^  (?=--)", text, flags=re.MULTILINE)
+    ]
+    return {name[0]: as_text(default[1]) for name, default in found if name and default}
+
+
+def as_text(default):
+    try:
+        return repr(ast.literal_eval(default))
+    except (ValueError, SyntaxError):
+        return repr(default)
 
 
 def verdict(there, here):
@@ -480,9 +490,8 @@ def record_live(args, pictures):
 
 def compare_epochs(report, dataset, folder):
     report.write("", "## All 15 epochs")
-    script = Path(__file__).parent / "train_rbm.py"
     run_folder = folder / "full"
-    command = [sys.executable, script, "--dataset", dataset, "--floatX", "float64"]
+    command = [sys.executable, TRAIN, "--dataset", dataset, "--floatX", "float64"]
     process = subprocess.run([*command, "--output", run_folder])
     if process.returncode:
         # train_rbm.py has said why.

@@ -355,7 +355,7 @@ def theano(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
     """The tutorial's model on Theano, with MRG streams."""
     from pathlib import Path
 
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "reference"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "reference"))
     import theano
     import theano.tensor as T  # noqa: N812 (Theano's usual name)
     from theano.sandbox.rng_mrg import MRG_RandomStreams

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytensor
-from rbm_sym.training import compile_now
-from sample_rbm import sampling_graph
-from train_rbm import make_persistent_chain, make_rbm, training_graph
+import pytensor.tensor as pt
 
-REFERENCE = Path(__file__).resolve().parents[1] / "tests" / "reference"
+from rbm_sym import RBM
+from rbm_sym.runs import compile_now
+from rbm_sym.streams import make_streams
+
+REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "reference"
 sys.path.insert(0, str(REFERENCE))
 import run_settings  # noqa: E402
 
@@ -72,18 +74,30 @@ def replay(settings, pictures, n_updates=None):
         made = run_settings.trace({**settings, "updates": n_updates}, update, rbm, chain)
         milliseconds = 1000 * (time.perf_counter() - began) / n_updates
         if args.sample_steps:
-            start = pictures[: run_settings.N_CHAINS]
-            sample = pytensor.function(**sampling_graph(rbm, start, args.sample_steps))
-            made |= run_settings.samples(sample)
+            start = pytensor.shared(pictures[: run_settings.N_CHAINS])
+            outputs, updates = rbm.sample(start, args.sample_steps)
+            made |= run_settings.samples(pytensor.function([], outputs, updates=updates))
     return made, milliseconds
 
 
 def prepare(args, pictures):
     """Of a run: its RBM, its persistent chain (None for CD), its training function, its updates."""
-    rbm, _ = make_rbm(args, pictures.shape[1])
-    chain = make_persistent_chain(args)
-    graph = training_graph(args, rbm, chain, pytensor.shared(pictures, borrow=True))
-    return rbm, chain, pytensor.function(**graph), graph["updates"]
+    rng = np.random.RandomState(args.seed)
+    theano_rng = make_streams(args.stream, rng)
+    rbm = RBM(
+        n_visible=pictures.shape[1], n_hidden=args.n_hidden, theano_rng=theano_rng, numpy_rng=rng
+    )
+    chain = None
+    if args.algorithm == "pcd":
+        chain = pytensor.shared(np.zeros((args.batch_size, args.n_hidden), args.floatX))
+    # As shared variables, they are no part of the compiled code.
+    lr = pytensor.shared(np.asarray(args.learning_rate, args.floatX))
+    k, batch_size = pytensor.shared(np.int64(args.k)), pytensor.shared(np.int64(args.batch_size))
+    cost, updates = rbm.get_cost_updates(lr, chain, k)
+    index = pt.lscalar("index")
+    batch = pytensor.shared(pictures)[index * batch_size : (index + 1) * batch_size]
+    update = pytensor.function([index], cost, updates=updates, givens={rbm.input: batch})
+    return rbm, chain, update, updates
 
 
 def snapshots(here, there):

@@ -11,12 +11,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from command_line import some_path
 
 from rbm_sym.datasets import PARTS, read_arrays
+from rbm_sym.runs.options import some_path
 
 SIZES = {"train": 10_000, "valid": 1_000, "test": 1_000}
-DIGITS = Path(__file__).parents[1] / "rbm_sym" / "data" / "digits.npz"
+DIGITS = Path(__file__).parents[2] / "rbm_sym" / "data" / "digits.npz"
 
 
 def pack(sets):

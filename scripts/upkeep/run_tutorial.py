@@ -14,9 +14,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import one_line_errors, some_path
+from rbm_sym.runs.options import some_path
+from rbm_sym.runs.terminal import one_line_errors
 
-PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 BLOCK = re.compile(
     r"(?:\]\(\.\./(?P<quoted>rbm_sym/\w+\.py)\):\n\n)?"
     r"^```python\n(?P<code>.*?)^```\n"
