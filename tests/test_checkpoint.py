@@ -5,7 +5,7 @@ import resource
 import numpy as np
 import pytensor
 import pytest
-from test_files import in_a_process
+from processes import in_a_process
 
 from rbm_sym.checkpoint import load_arrays, save_arrays, set_values, values_of
 

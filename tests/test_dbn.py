@@ -12,11 +12,11 @@ import pytest
 import run_settings
 from enumeration import EnumeratedRBM, p_visible_of_stack, sigmoid
 from replay import REFERENCE, load_runs, record
-from sample_rbm import make_streams
 
 import rbm_sym
 from rbm_sym import DBN, MRG_RandomStreams, RandomStreams
 from rbm_sym.datasets import read_arrays
+from rbm_sym.streams import make_streams
 
 # Its scans look for a BLAS to link with, and get along without.
 PYTHON = "FAST_COMPILE"

@@ -4,7 +4,8 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from enumeration import sigmoid
-from recipe import WEIGHT_DECAY, cost_and_updates, initialize
+
+from rbm_sym.recipe import WEIGHT_DECAY, cost_and_updates, initialize
 
 SEED = 7
 N_UPDATES = 80

@@ -59,9 +59,8 @@ class Interruption:
             self._postponed = False
             for number, handler in others.items():
                 signal.signal(number, handler)
-            # A loop over stages that is left by break closes its generator.
-            if self.asked and isinstance(sys.exception(), GeneratorExit | None):
-                self.end()
+            if sys.exception() is None:
+                self.end_if_asked()
 
     def say(self, *words):
         """Print a line; if nobody reads any more, take that for a request to end."""
@@ -70,6 +69,11 @@ class Interruption:
         except OSError:
             if not self.asked:
                 os.kill(os.getpid(), signal.SIGTERM)
+
+    def end_if_asked(self):
+        """End, if there was a signal."""
+        if self.asked:
+            self.end()
 
     def end(self):
         """Say the last words, and end with the status that shells give to such a signal."""

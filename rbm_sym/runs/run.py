@@ -374,6 +374,8 @@ class Run:
 
     def finish(self, what="training curve and checkpoint"):
         """Note that all has been done, and say where it is."""
+        # A loop over stages that was left early has not looked.
+        self.interruption.end_if_asked()
         self.finished = True
         self.save_checkpoint()
         print(f"... {what} are in {self.folder}")
@@ -386,8 +388,7 @@ class Run:
         """Between two steps: save the run if it is time, and stop if that was asked for."""
         if self.interruption.asked or self._is_due():
             self.save()
-        if self.interruption.asked:
-            self.interruption.end()
+        self.interruption.end_if_asked()
 
     def _is_due(self):
         by_epochs = self._every.epochs is not None and self._epochs_since >= self._every.epochs

@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from test_scripts import check_refusal, run
+from programs import check_refusal, run
 
 BEFORE, AFTER = "Before compilation", "After compilation"
 COMPILED = ["SparseProduct", "MatrixPlusProduct", "VectorFunction"]

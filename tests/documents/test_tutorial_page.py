@@ -4,8 +4,8 @@ import re
 import textwrap
 
 import pytest
+from programs import ROOT, run
 from run_tutorial import PAGE, agree, read_blocks
-from test_scripts import ROOT, run
 
 TEXT = PAGE.read_text()
 BLOCKS = read_blocks(TEXT)

@@ -14,7 +14,7 @@ from PIL import Image
 from rbm_sym import RBM, gibbs_chain, load_data, tile_raster_images
 from rbm_sym import MRG_RandomStreams as RandomStreams
 
-RECORDED = Path(__file__).parent / "reference" / "runs.npz"
+RECORDED = Path(__file__).parents[1] / "reference" / "runs.npz"
 
 
 def run(

@@ -16,15 +16,15 @@ from plain import assert_agree as assert_agree_within
 from pytensor.compile import optdb
 from pytensor.compile.mode import Mode, get_default_mode
 from pytensor.scan.op import Scan
-from rbm_sym.generators import MersenneTwisterBernoulli, mersenne_twister_state
-from rbm_sym.rewrites.elementary import VectorFunction
-from rbm_sym.rewrites.panels import Panels
-from rbm_sym.rewrites.products import MatrixPlusProduct, SparseProduct
-from rbm_sym.rewrites.sums import MatrixSum
-from rbm_sym.rewrites.traces import NothingYet
 
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
+from rbm_sym.link.numba.elementary import VectorFunction
+from rbm_sym.link.numba.panels import Panels
+from rbm_sym.link.numba.products import MatrixPlusProduct, SparseProduct
+from rbm_sym.link.numba.sums import MatrixSum
 from rbm_sym.rewrites import ALL, NAMES, without
+from rbm_sym.rewrites.last_step import NothingYet
+from rbm_sym.streams.mersenne_twister import MersenneTwisterBernoulli, mersenne_twister_state
 
 FLOATS = ["float32", "float64"]
 assert_agree = partial(assert_agree_within, tolerance={"float32": 2e-5, "float64": 1e-12})
@@ -570,7 +570,7 @@ print(peak_memory() - before)
 @pytest.mark.parametrize("persistent", ["None", "pytensor.shared(np.zeros((500, 16), 'float64'))"])
 def test_memory_does_not_grow_with_the_chain(persistent):
     program = MEMORY_PROGRAM.format(persistent=persistent)
-    scripts = Path(__file__).parent.parent / "scripts"
+    scripts = Path(__file__).parents[2] / "scripts"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=scripts
     )

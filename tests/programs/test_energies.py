@@ -19,7 +19,7 @@ from gaussian_rbm import GaussianRBM
 from hidden_levels import HiddenLevelsRBM
 from langevin import NetworkEnergy
 from one_hot_rbm import OneHotRBM, one_hot
-from test_scripts import ROOT, check_refusal, run
+from programs import ROOT, check_refusal, run
 
 from rbm_sym import RBM, gibbs_chain
 

@@ -21,8 +21,8 @@ import pytensor.tensor as pt
 import pytest
 from enumeration import all_states, sigmoid
 from plain import plain_function
+from programs import ROOT
 from pytensor.graph.basic import Variable
-from test_scripts import ROOT
 
 from rbm_sym import RBM, RandomStreams, gibbs_chain
 from rbm_sym.checkpoint import set_values, values_of

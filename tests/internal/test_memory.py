@@ -5,9 +5,9 @@ import resource
 from pathlib import Path
 
 import pytest
-from rbm_sym.memory import check_memory, free_memory
 
-from rbm_sym import memory
+from rbm_sym.internal import memory
+from rbm_sym.internal.memory import check_memory, free_memory
 
 
 def test_what_cannot_fit_is_refused_with_the_figures():

@@ -12,12 +12,11 @@ import pytensor.tensor as pt
 import pytest
 from numba import types
 from pytensor.link.numba import cache
-from rbm_sym.fingerprint import fingerprint
 
 import rbm_sym
-from rbm_sym import fingerprint as module
-from rbm_sym import kernels
-from rbm_sym.rewrites import products
+from rbm_sym.link.numba import fingerprint as module
+from rbm_sym.link.numba import layouts, multiplication
+from rbm_sym.link.numba.fingerprint import fingerprint
 
 SOURCE = """
 def inlined(x):
@@ -81,20 +80,20 @@ def test_closures_containers_types_and_versions(monkeypatch):
 
 
 def test_what_cannot_be_read_is_refused():
-    with pytest.raises(TypeError, match=r"<module 'rbm_sym.rewrites.products'.* cannot be read"):
-        fingerprint(closed_over(products))
+    with pytest.raises(TypeError, match=r"<module 'rbm_sym\.link\.numba\..* cannot be read"):
+        fingerprint(closed_over(multiplication))
     with pytest.raises(TypeError, match=r"<object object .* cannot be read"):
         fingerprint(closed_over(object()))
 
 
 def test_it_is_the_same_in_every_process():
     program = (
-        "from rbm_sym.fingerprint import fingerprint; from rbm_sym.rewrites import products;"
-        "print(fingerprint(products._multiply))"
+        "from rbm_sym.link.numba.fingerprint import fingerprint;"
+        "from rbm_sym.link.numba.multiplication import _multiply; print(fingerprint(_multiply))"
     )
     run = [sys.executable, "-c", program]
     found = {subprocess.run(run, capture_output=True, text=True).stdout for _ in range(2)}
-    assert found == {fingerprint(products._multiply) + "\n"}
+    assert found == {fingerprint(multiplication._multiply) + "\n"}
 
 
 def test_another_constant_makes_another_entry(monkeypatch, tmp_path, double):
@@ -103,7 +102,7 @@ def test_another_constant_makes_another_entry(monkeypatch, tmp_path, double):
     x, y = pt.dmatrices("xy")
     n_entries = []
     for constant in (1000, 2000, 1000):
-        monkeypatch.setattr(products, "COUNTED_AT_ONCE", constant)
+        monkeypatch.setattr(multiplication, "COUNTED_AT_ONCE", constant)
         product = pytensor.function([x, y], pt.dot(x, y))
         np.testing.assert_array_equal(product(np.eye(20), np.ones((20, 20))), np.ones((20, 20)))
         n_entries.append(len(list(tmp_path.glob("*rbm_sym_multiply_float64_*.nbi"))))
@@ -116,4 +115,4 @@ def test_what_numba_compiles_in_place_of_a_function_counts():
     patterns = (r"^@overload\(", r"^\w+\.compiled = ")
     counts = [sum(len(re.findall(p, s, re.MULTILINE)) for s in sources) for p in patterns]
     assert counts == [1, 1]
-    assert kernels.packed.compiled is kernels._packed
+    assert layouts.packed.compiled is layouts._packed

@@ -8,21 +8,23 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace, vectorize_graph
-from rbm_sym.generators import (
-    MODULUS_1,
-    MODULUS_2,
-    MersenneTwisterNormal,
-    MersenneTwisterUniform,
-    MRG31k3pUniform,
-    jump,
-    mersenne_twister_state,
-    parallel_streams,
-)
 from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts
 
 from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
+from rbm_sym.streams.mersenne_twister import (
+    MersenneTwisterNormal,
+    MersenneTwisterUniform,
+    mersenne_twister_state,
+)
+from rbm_sym.streams.mrg31k3p import (
+    MODULUS_1,
+    MODULUS_2,
+    MRG31k3pUniform,
+    jump,
+    parallel_streams,
+)
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 STREAMS = [RandomStreams, MRG_RandomStreams]
 

@@ -9,7 +9,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from rbm_sym.files import only_writer, read_npz, remove_unfinished, whole_file
+from processes import in_a_process
+
+from rbm_sym.internal.files import only_writer, read_npz, remove_unfinished, whole_file
 
 
 def test_the_file_takes_the_place_of_the_old_one_only_when_it_is_whole(tmp_path):
@@ -39,14 +41,6 @@ def test_the_error_names_the_file_that_was_meant(tmp_path):
     message = r"nowhere/file\.txt: cannot be written \(No such file"
     with pytest.raises(OSError, match=message), whole_file(path) as unfinished:
         unfinished.write_text("text")
-
-
-def in_a_process(function, *arguments):
-    """The exit status of a process that calls the function; a signal's number is negative."""
-    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
-    process.start()
-    process.join()
-    return process.exitcode
 
 
 def write_and_be_killed(path):

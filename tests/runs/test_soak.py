@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_survival import started, wait_for_line
+from runs import started, wait_for_line
 
 # The first epochs find caches cold.
 WARM_UP_EPOCHS = 3

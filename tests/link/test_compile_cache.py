@@ -17,12 +17,12 @@ from pathlib import Path
 import numba
 import pytest
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from programs import ROOT, run
 from pytensor.link.numba import cache as pytensors
-from rbm_sym.compile_cache import SUFFIX, CheckedFiles
-from test_scripts import ROOT, run
-from test_survival import assert_same, contents, files_of_at_most
+from runs import assert_same, contents, files_of_at_most
 
-from rbm_sym import compile_cache
+from rbm_sym.link.numba import compile_cache
+from rbm_sym.link.numba.compile_cache import SUFFIX, CheckedFiles
 
 # --- damage ---------------------------------------------------------------------------------------
 

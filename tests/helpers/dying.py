@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 
@@ -44,13 +44,15 @@ def die_in(owner, name, how, let_through):
 def main():
     program, place, calls, *arguments = sys.argv[1:]
     name = place.rstrip("!?")
+    how = place.removeprefix(name)
     if name == "save":
-        import progress
+        from rbm_sym.runs import Run
 
-        owner = progress.Progress
+        owner = Run
+        name = "save_checkpoint"
     else:
         owner = os
-    die_in(owner, name, place.removeprefix(name), int(calls))
+    die_in(owner, name, how, int(calls))
     sys.argv = [str(SCRIPTS / program), *arguments]
     runpy.run_path(sys.argv[0], run_name="__main__")
 

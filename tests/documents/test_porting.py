@@ -30,7 +30,7 @@ from rbm_sym import tile_raster_images as tile
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.mlp import HiddenLayer, LogisticRegression
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "porting.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "porting.md").read_text()
 PYTHON = "FAST_COMPILE"
 STREAMS = [RandomStreams, MRG_RandomStreams]
 CHECKS = {}

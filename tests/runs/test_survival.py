@@ -3,7 +3,6 @@
 How many kills, damages and minutes there are is an option; see docs/reliability.md.
 """
 
-import contextlib
 import json
 import os
 import random
@@ -16,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -25,20 +23,31 @@ from timeit import timeit
 import numpy as np
 import pytest
 from peers import rbm_sym_training
-from PIL import Image
-from progress import FILE, load_checkpoint
-from rbm_sym.files import UNFINISHED
+from programs import ROOT, check_refusal, run, save_bars
 from rbm_sym.training import run_epoch
-from test_scripts import ROOT, check_refusal, run, save_bars, start
+from runs import (
+    DYING,
+    assert_same,
+    assert_whole,
+    check_line,
+    contents,
+    die,
+    files_of_at_most,
+    resume,
+    started,
+    wait_for,
+    wait_for_line,
+)
 from threadpoolctl import threadpool_info
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.datasets import read_arrays
+from rbm_sym.internal.files import UNFINISHED
+from rbm_sym.runs.checkpoints import FILE, load_checkpoint
 
 EPOCHS, UPDATES_AN_EPOCH, ROWS = 4, 6, 5
 # In the order in which a checkpoint names them.
 LIBRARIES = ["SciPy", "NumPy"]
-DYING = ROOT / "tests" / "dying.py"
 SIZE = ["--n-hidden", 12, "--batch-size", 10, "--n-chains", 5]
 # What must go on to the bit: both algorithms, both streams, both precisions. These two are compiled
 # for other tests too.
@@ -97,64 +106,6 @@ def uninterrupted(folder, options):
         return dict(found[key])
 
     return finish
-
-
-def contents(output):
-    """What a run has left: the bytes of each file, of the checkpoint all but its times."""
-    found = {path.name: path.read_bytes() for path in output.iterdir() if path.name != FILE}
-    arrays, state = load_checkpoint(output)
-    state = {name: value for name, value in state.items() if name != "seconds"}
-    return found | {FILE: ({name: array.tobytes() for name, array in arrays.items()}, state)}
-
-
-def assert_same(found, expected):
-    assert set(found) == set(expected)
-    for name in expected:
-        assert found[name] == expected[name], f"{name} differs"
-
-
-def assert_whole(output):
-    """Nothing under a final name is half written."""
-    for path in output.iterdir():
-        if path.name.startswith(UNFINISHED):
-            continue
-        if path.suffix == ".npz":
-            load_arrays(path)
-        elif path.suffix == ".png":
-            with Image.open(path) as picture:
-                picture.load()
-        else:
-            text = path.read_text()
-            assert re.fullmatch(r"update,epoch,cost\n(\d+,\d+,-?[\d.]+(e-?\d+)?\n)*", text)
-            epochs = Counter(re.findall(r",(\d+),", text))
-            assert len(set(epochs.values())) <= 1, "each epoch is whole"
-
-
-def resume(output, *more, program="train_rbm.py", **options):
-    result = run(program, "--resume", output, *more, **options)
-    assert result.returncode == 0, result.stderr
-    return result
-
-
-@contextlib.contextmanager
-def started(*arguments, **options):
-    """A process that runs a program, and that is no more when the context is left."""
-    with start(*arguments, **options) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def die(place, calls, arguments, output, cwd):
-    """Train until the process kills itself at a place."""
-    die_in("train_rbm.py", place, calls, *arguments, "--output", output, cwd=cwd)
-    assert_whole(output)
-
-
-def die_in(program, place, calls, *arguments, **options):
-    result = run(DYING, program, place, calls, *arguments, **options)
-    assert result.returncode == -signal.SIGKILL, result.stderr
 
 
 # --- killed ---------------------------------------------------------------------------------------
@@ -240,14 +191,6 @@ def duration(arguments, output, cwd):
         return time.monotonic() - began
 
 
-def wait_for(path, process, seconds=120):
-    end = time.monotonic() + seconds
-    while not path.exists() and process.poll() is None:
-        assert time.monotonic() < end, f"{path} did not come"
-        time.sleep(0.001)
-    assert path.exists(), process.communicate()
-
-
 def phase(output):
     """Where a run was when it was last saved."""
     if not (output / FILE).exists():
@@ -263,13 +206,6 @@ def phase(output):
 
 
 # --- stopped --------------------------------------------------------------------------------------
-
-
-def wait_for_line(process, pattern):
-    for line in process.stdout:
-        if re.search(pattern, line):
-            return line
-    raise AssertionError(process.communicate())
 
 
 STOPS = {
@@ -615,10 +551,6 @@ def test_the_program_refuses_damaged_checkpoints_in_one_line(folder, unfinished)
 # --- starved --------------------------------------------------------------------------------------
 
 
-def files_of_at_most(n_bytes):
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
-
-
 def test_a_full_disk_leaves_the_last_checkpoint(folder, options, uninterrupted):
     """A limit that the checkpoint exceeds, then ones that only other files do."""
     kind = "CD, shared, float64"
@@ -639,11 +571,6 @@ def test_a_full_disk_leaves_the_last_checkpoint(folder, options, uninterrupted):
     assert stopped >= {FILE, "training_curve.png"}
     resume(output, cwd=folder)
     assert_same(contents(output), expected)
-
-
-def check_line(result, message):
-    assert result.returncode == 2
-    assert re.fullmatch(rf"train_rbm\.py: error: .*{message}.*\n", result.stderr), result.stderr
 
 
 def test_a_folder_that_goes_is_one_line(folder, options):

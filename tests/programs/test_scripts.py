@@ -12,55 +12,21 @@ import numpy as np
 import pytensor
 import pytest
 from benchmark import Runner
-from command_line import CLOSED_PIPE
 from enumeration import EnumeratedRBM
 from PIL import Image
-from sample_rbm import consecutive_pictures
+from programs import ROOT, check_refusal, picture_size, run, save_bars, start
 
 from rbm_sym.checkpoint import save_arrays
 from rbm_sym.datasets import draw_binary, read_arrays
+from rbm_sym.runs.samples import consecutive_pictures
+from rbm_sym.runs.terminal import CLOSED_PIPE
 
-ROOT = Path(__file__).parent.parent
 HIDDEN = 12
-
-
-def start(script, *arguments, cwd, flags="", stdout=subprocess.PIPE, **options):
-    """A process that runs a program, and whose output can be read."""
-    flags = ",".join(filter(None, [os.environ.get("PYTENSOR_FLAGS"), flags]))
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", ROOT / "scripts" / script, *map(str, arguments)],
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTENSOR_FLAGS": flags},
-        **options,
-    )
-
-
-def run(script, *arguments, **options):
-    """The process, when it has ended."""
-    process = start(script, *arguments, **options)
-    stdout, stderr = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("a folder with späces")
-
-
-def save_bars(path, seed=0):
-    """A data set of pictures of 3 x 4 pixels: a bar on the left or on the right."""
-    rng = np.random.RandomState(seed)
-    arrays = {}
-    for name, count in [("train", 64), ("valid", 8), ("test", 30)]:
-        labels = rng.randint(2, size=count)
-        pictures = np.zeros((count, 3, 4), dtype="uint8")
-        pictures[np.arange(count), :, 3 * labels] = 255
-        arrays |= {f"{name}_x": pictures, f"{name}_y": labels}
-    np.savez(path, **arrays)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -381,19 +347,6 @@ def test_deep_training_on_a_single_minibatch_ends(train_deep):
     result = train_deep(*options, "--finetuning-rate", 1e-30)
     assert result.returncode == 0, result.stderr
     assert 1 <= result.stdout.count("minibatch 1/1, validation error") <= 3
-
-
-def picture_size(path):
-    with Image.open(path) as picture:
-        return picture.size
-
-
-def check_refusal(result, message):
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    last_line = result.stderr.strip().splitlines()[-1]
-    assert re.search(message, last_line), last_line
-    assert "compiling" not in result.stdout
 
 
 BAD_TRAINING = [

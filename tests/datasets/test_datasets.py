@@ -28,8 +28,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rbm_sym import datasets
-from rbm_sym.datasets import load_data, read_arrays
+from rbm_sym.datasets import PARTS, load_data, mnist, npz, read_arrays, reading
 
 PIXELS = 6
 
@@ -76,7 +75,7 @@ def write(path, data):
 def named_arrays(sets):
     return {
         f"{part}_{axis}": values
-        for part, pair in zip(datasets.PARTS, sets, strict=True)
+        for part, pair in zip(PARTS, sets, strict=True)
         for axis, values in zip("xy", pair, strict=True)
     }
 
@@ -272,7 +271,8 @@ def test_damaged_gzip(tmp_path):
 
 
 def test_unpacking_stops_at_a_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "MOST_BYTES", 10**6)
+    for module in (reading, npz):
+        monkeypatch.setattr(module, "MOST_BYTES", 10**6)
     zeros = write(tmp_path / "zeros.gz", gzip.compress(bytes(10**6 + 1)))
     assert "more than 1,000,000 bytes" in error_line(zeros)
     sets = named_arrays([(np.zeros((n, PIXELS), np.uint8), np.zeros(n)) for n in (10**5,) * 3])
@@ -678,7 +678,7 @@ def test_digits_are_small_and_attributed():
 
 def test_make_digits(tmp_path, monkeypatch):
     """The script's bytes depend on the pictures only, and give them back."""
-    script = Path(__file__).parents[1] / "scripts" / "make_digits.py"
+    script = Path(__file__).parents[2] / "scripts" / "upkeep" / "make_digits.py"
     source = write(tmp_path / "mnist.pkl", pickle.dumps(float_sets()))
     for name in ("one.npz", "two.npz"):
         command = [str(script), str(source), "--output", str(tmp_path / name)]
@@ -703,8 +703,8 @@ def test_make_digits(tmp_path, monkeypatch):
 def cache(tmp_path, monkeypatch):
     """An empty cache folder, no network, and the small set's checksums in the place of MNIST's."""
     checksums = {name: hashlib.sha256(data).hexdigest() for name, data in four_idx_files().items()}
-    monkeypatch.setattr(datasets, "MNIST_SHA256", checksums)
-    monkeypatch.setattr(datasets, "MIRRORS", (f"https://127.0.0.1:{closed_port()}/",))
+    monkeypatch.setattr(mnist, "MNIST_SHA256", checksums)
+    monkeypatch.setattr(mnist, "MIRRORS", (f"https://127.0.0.1:{closed_port()}/",))
     monkeypatch.setenv("RBM_SYM_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path / "cache"
@@ -717,8 +717,8 @@ def closed_port():
 
 
 def test_pinned_names_are_those_of_idx():
-    assert tuple(datasets.MNIST_SHA256) == FOUR_NAMES
-    assert all(mirror.startswith("https://") and mirror[-1] == "/" for mirror in datasets.MIRRORS)
+    assert tuple(mnist.MNIST_SHA256) == FOUR_NAMES
+    assert all(mirror.startswith("https://") and mirror[-1] == "/" for mirror in mnist.MIRRORS)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
@@ -732,11 +732,11 @@ def test_cache_folder(monkeypatch):
     monkeypatch.setenv("USERPROFILE", "/home/someone")
     monkeypatch.setenv("RBM_SYM_DATA", "")
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert datasets.cache_folder() == Path("/home/someone/.cache/rbm_sym")
+    assert mnist.cache_folder() == Path("/home/someone/.cache/rbm_sym")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert datasets.cache_folder() == Path("/caches/rbm_sym")
+    assert mnist.cache_folder() == Path("/caches/rbm_sym")
     monkeypatch.setenv("RBM_SYM_DATA", "/own")
-    assert datasets.cache_folder() == Path("/own")
+    assert mnist.cache_folder() == Path("/own")
 
 
 def test_mnist_in_the_cache_with_another_checksum(cache):
@@ -756,7 +756,7 @@ def test_mnist_without_network(cache):
 
 @pytest.mark.parametrize("mirror", ["http://127.0.0.1/", "file:///", "ftp://127.0.0.1/"])
 def test_mnist_is_fetched_over_https_only(cache, monkeypatch, mirror):
-    monkeypatch.setattr(datasets, "MIRRORS", (mirror,))
+    monkeypatch.setattr(mnist, "MIRRORS", (mirror,))
     with pytest.raises(ConnectionError, match="unknown url type"):
         read_arrays("mnist")
 
@@ -815,7 +815,7 @@ def server(certificate, cache, monkeypatch):
 
 
 def test_mnist_is_downloaded_once(server, cache, monkeypatch, capsys):
-    monkeypatch.setattr(datasets, "MIRRORS", (f"{server.address}/good/",))
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{server.address}/good/",))
     assert_same(read_arrays("mnist"))
     assert sorted(os.listdir(cache)) == sorted(f"{name}.gz" for name in FOUR_NAMES)
     assert capsys.readouterr().err.splitlines() == [
@@ -837,23 +837,23 @@ BAD_MIRRORS = {
 @pytest.mark.parametrize(("bad", "named"), BAD_MIRRORS.items())
 def test_bad_mirror(server, cache, monkeypatch, bad, named):
     """It leaves nothing in the cache, and the next mirror is asked."""
-    monkeypatch.setattr(datasets, "MOST_DOWNLOADED_BYTES", 100_000)
-    monkeypatch.setattr(datasets, "MIRRORS", (f"{server.address}/{bad}/",))
+    monkeypatch.setattr(mnist, "MOST_DOWNLOADED_BYTES", 100_000)
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{server.address}/{bad}/",))
     with pytest.raises(ConnectionError, match=f"/{bad}/.*{named}"):
         read_arrays("mnist")
     assert not cache.exists()
     mirrors = (f"{server.address}/{bad}/", f"{server.address}/good/")
-    monkeypatch.setattr(datasets, "MIRRORS", mirrors)
+    monkeypatch.setattr(mnist, "MIRRORS", mirrors)
     assert_same(read_arrays("mnist"))
 
 
 def test_mirror_that_moved_within_https(server, monkeypatch):
-    monkeypatch.setattr(datasets, "MIRRORS", (f"{server.address}/moved/",))
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{server.address}/moved/",))
     assert_same(read_arrays("mnist"))
 
 
 def test_certificate_that_nobody_knows(server, monkeypatch):
-    monkeypatch.setattr(datasets, "MIRRORS", (f"{server.address}/good/",))
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{server.address}/good/",))
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
         read_arrays("mnist")
@@ -864,7 +864,7 @@ def test_progress_on_a_terminal(monkeypatch):
     reader, writer = pty.openpty()
     with open(reader, "rb") as screen, open(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        report = datasets.progress_report("https://mirror/file", 200)
+        report = mnist.progress_report("https://mirror/file", 200)
         report(100)
         report(200)
         assert screen.readline() == (
@@ -873,7 +873,7 @@ def test_progress_on_a_terminal(monkeypatch):
 
 
 def test_cache_that_cannot_be_written(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "MIRRORS", (f"{server.address}/good/",))
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{server.address}/good/",))
     monkeypatch.setenv("RBM_SYM_DATA", str(write(tmp_path / "file", b"") / "cache"))
     with pytest.raises(OSError, match=r"cannot be written.*RBM_SYM_DATA"):
         read_arrays("mnist")

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_survival
-from progress import FILE, load_checkpoint
-from test_scripts import check_refusal, run, save_bars
-from test_survival import assert_same, die_in, started, wait_for, wait_for_line
+import runs
+from programs import check_refusal, run, save_bars
+from runs import assert_same, die_in, started, wait_for, wait_for_line
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
+from rbm_sym.runs.checkpoints import FILE, load_checkpoint
 
 # Graphs of many kinds, which would be compiled for minutes. Without the second one, a BLAS is
 # looked for.
 FLAGS = "mode=FAST_COMPILE,blas__ldflags="
-resume = partial(test_survival.resume, program="train_dbn.py", flags=FLAGS)
+resume = partial(runs.resume, program="train_dbn.py", flags=FLAGS)
 # Eight updates an epoch: two epochs of two layers, three rows of samples, four of fine-tuning.
 SIZE = [
     "--hidden-layers", 7, 5, "--batch-size", 8, "--k", 1, "--n-chains", 5, "--n-samples", 3,
@@ -51,7 +51,7 @@ def uninterrupted(folder, options):
 
 def contents(output):
     """What a run has left, but for the seconds that it took."""
-    found = test_survival.contents(output)
+    found = runs.contents(output)
     table = list(csv.reader(found["training_curve.csv"].decode().splitlines()))
     found["training_curve.csv"] = [row[:-1] for row in table]
     del found[FILE][0]["records/seconds"]
