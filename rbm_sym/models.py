@@ -85,8 +85,9 @@ def load_dbn(path, theano_rng=None):
         variables = [param for rbm in dbn.rbm_layers for param in rbm.params]
         names += ["logistic_W", "logistic_b"]
         for variable, name in zip([*variables, *dbn.logLayer.params], names, strict=True):
-            if variable.get_value(borrow=True).shape != arrays[name].shape:
-                raise ValueError(f"{path}: {name} is of shape {arrays[name].shape}")
+            found, expected = arrays[name].shape, variable.get_value(borrow=True).shape
+            if found != expected:
+                raise ValueError(f"{path}: {name} is of shape {found}, not {expected}")
             variable.set_value(arrays[name])
     return dbn, settings
 
