@@ -5,7 +5,6 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from enumeration import EnumeratedRBM, all_states, sigmoid
-from pytensor.compile.mode import Mode
 
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
 
@@ -238,12 +237,11 @@ def test_samples_of_the_model(double, make_rbm):
     drawn = np.random.RandomState(5).choice(len(model.visible), size=n_chains, p=model.p_visible)
     chains = pytensor.shared(model.visible[drawn])
     outputs, updates = rbm.sample(chains, n_steps=2)
-    means, samples = pytensor.function([], outputs, updates=updates, mode=Mode("py", None))()
+    means, samples = pytensor.function([], outputs, updates=updates, mode=PYTHON)()
     np.testing.assert_array_equal(chains.get_value(), samples)
     powers = 2 ** np.arange(rbm.n_visible)[::-1]
     counts = np.bincount((samples @ powers).astype(int), minlength=len(model.visible))
-    order = np.argsort(model.visible @ powers)
-    assert chisquare(counts, n_chains * model.p_visible[order]).pvalue > 1e-6
+    assert chisquare(counts, n_chains * model.p_visible).pvalue > 1e-6
     error = means.std(axis=0) / np.sqrt(n_chains)
     assert (np.abs(means.mean(axis=0) - model.p_visible @ model.visible) < 5 * error).all()
     assert set(updates) == {chains, *rbm.theano_rng.states}
