@@ -11,6 +11,10 @@ from hypothesis import Phase, settings
 
 from rbm_sym import RBM, RandomStreams
 
+# For the tests that compute in Python: PyTensor would look for a BLAS for compiled C and warn that
+# there is none.
+pytensor.config.blas__ldflags = ""
+
 # The same examples each time, so that a test turns red for a change of the code alone. Others, and
 # a search for the smallest one that fails, which may take minutes: --hypothesis-profile=random
 settings.register_profile("random", deadline=None)

@@ -6,9 +6,6 @@ from pytensor.compile.mode import Mode, get_default_mode
 
 from rbm_sym.rewrites import ALL
 
-# Without this, PyTensor looks for a BLAS for compiled C, of which there is none here, and warns.
-pytensor.config.blas__ldflags = ""
-
 
 def plain_function(*arguments, **options):
     """`pytensor.function` without the rewrites, computed by the Ops' own Python.
