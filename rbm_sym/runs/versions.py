@@ -69,9 +69,13 @@ def blas_of(package):
 
 
 def source_of(folder):
-    """A SHA-256 of the names and contents of all Python files below a folder."""
+    """A SHA-256 of the names and contents of all Python files of the package in a folder.
+
+    But for its programs, which lie elsewhere in a checkout.
+    """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    programs = folder / "programs"
+    for path in sorted(path for path in folder.rglob("*.py") if programs not in path.parents):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
         digest.update(content)
