@@ -25,14 +25,26 @@ settings.load_profile("fixed")
 
 
 def pytest_addoption(parser):
-    """How long the tests of endurance are; docs/reliability.md has what longer ones have shown."""
+    """Which tests run, and how long those of endurance are.
+
+    docs/reliability.md has what longer ones have shown.
+    """
     group = parser.getgroup("rbm_sym")
+    group.addoption("--long", action="store_true", help="also the tests that take minutes")
     group.addoption("--kills", type=int, default=10, help="runs killed at random moments")
     group.addoption("--flips", default="300", help='places of a checkpoint damaged, or "all"')
     group.addoption("--fuzz-inputs", type=int, default=2000, help="damaged data files")
     group.addoption("--graphs", type=int, default=8, help="graphs drawn at random")
     group.addoption("--first-graph", type=int, default=0, help="the seed of the first of them")
     group.addoption("--soak-minutes", type=float, default=3, help="minutes of one long run")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without --long, leave out the tests that are marked as slow."""
+    if not config.getoption("--long"):
+        slow = {item for item in items if item.get_closest_marker("slow")}
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=slow)
 
 
 @pytest.fixture(params=["float32", "float64"])
