@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.internal.files import MOST_BYTES, read_npz, read_to_end, whole_file
 
@@ -11,7 +15,7 @@ SETTINGS = "settings"
 CHECKSUM = "sha256"
 
 
-def save_arrays(path, arrays, settings):
+def save_arrays(path: str | Path, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
     """Write arrays and settings to an `.npz` file, with a checksum of them all.
 
     What stood under `path` is replaced by a whole file or not at all.
@@ -42,7 +46,9 @@ def save_arrays(path, arrays, settings):
         np.savez(file, **arrays)
 
 
-def load_arrays(path, names=None):
+def load_arrays(
+    path: str | Path, names: Sequence[str] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what `save_arrays` has written.
 
     Parameters
@@ -87,7 +93,7 @@ def load_arrays(path, names=None):
     return arrays, settings
 
 
-def checksum(arrays):
+def checksum(arrays: Mapping[Any, np.ndarray]) -> str:
     """The SHA-256, in hexadecimal digits, of a dict from name to array: names, types and all."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
@@ -96,7 +102,7 @@ def checksum(arrays):
     return digest.hexdigest()
 
 
-def values_of(variables):
+def values_of(variables: Iterable[SharedVariable]) -> dict[str, np.ndarray]:
     """The values of shared variables, as arrays that `save_arrays` takes.
 
     Parameters
@@ -114,7 +120,7 @@ def values_of(variables):
     }
 
 
-def set_values(variables, arrays):
+def set_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarray]) -> None:
     """Give shared variables the values that `values_of` found in variables made in the same way.
 
     All values are looked at before any is set.
@@ -129,7 +135,7 @@ def set_values(variables, arrays):
         variable.set_value(array)
 
 
-def check_values(variables, arrays):
+def check_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarray]) -> None:
     """Raise ValueError unless `set_values` can take these."""
     current = values_of(variables)
     if list(current) != list(arrays):
@@ -138,7 +144,7 @@ def check_values(variables, arrays):
         check_like(name, arrays[name], value)
 
 
-def check_like(name, found, expected):
+def check_like(name: str, found: np.ndarray, expected: np.ndarray) -> None:
     """Raise ValueError unless the array `found` is of the dtype and shape of `expected`."""
     if (found.dtype, found.shape) != (expected.dtype, expected.shape):
         raise ValueError(

@@ -1,10 +1,15 @@
 """Deep belief networks, as in the tutorial's chapter on them."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
+from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.type import integer_dtypes
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.internal.arguments import (
@@ -16,10 +21,11 @@ from rbm_sym.internal.arguments import (
     check_tensor,
 )
 from rbm_sym.internal.minibatches import count_batches
+from rbm_sym.internal.types import Count, LabelledSet, Scalar, Updates
 from rbm_sym.logistic import sigmoid
 from rbm_sym.mlp import HiddenLayer, LogisticRegression
 from rbm_sym.rbm import RBM
-from rbm_sym.streams import MRG_RandomStreams, stream_updates
+from rbm_sym.streams import MRG_RandomStreams, Streams, stream_updates
 from rbm_sym.update_rules import gradient_descent
 
 
@@ -61,8 +67,13 @@ class DBN:
     """
 
     def __init__(
-        self, numpy_rng, theano_rng=None, n_ins=784, hidden_layers_sizes=(500, 500), n_outs=10
-    ):
+        self,
+        numpy_rng: np.random.RandomState,
+        theano_rng: Streams | None = None,
+        n_ins: int = 784,
+        hidden_layers_sizes: Sequence[int] = (500, 500),
+        n_outs: int = 10,
+    ) -> None:
         check_numpy_rng("numpy_rng", numpy_rng)
         check_count("n_ins", n_ins, of="visible unit")
         check_count("n_outs", n_outs, of="class")
@@ -99,7 +110,9 @@ class DBN:
         self.finetune_cost = self.logLayer.negative_log_likelihood(self.y)
         self.errors = self.logLayer.errors(self.y)
 
-    def pretraining_functions(self, train_set_x, batch_size, k):
+    def pretraining_functions(
+        self, train_set_x: TensorSharedVariable, batch_size: int, k: Count
+    ) -> list[Callable[..., np.ndarray]]:
         """CD-k for each RBM, on what the layers below it make of a minibatch.
 
         Parameters
@@ -123,7 +136,9 @@ class DBN:
         graphs = self.pretraining_graphs(train_set_x, batch_size, k)
         return [_with_default_rate(pytensor.function(**graph)) for graph in graphs]
 
-    def pretraining_graphs(self, train_set_x, batch_size, k):
+    def pretraining_graphs(
+        self, train_set_x: TensorSharedVariable, batch_size: int, k: Count
+    ) -> list[dict[str, Any]]:
         """As `pretraining_functions`, but not compiled yet.
 
         Returns
@@ -144,7 +159,9 @@ class DBN:
             )
         return graphs
 
-    def build_finetune_functions(self, datasets, batch_size, learning_rate):
+    def build_finetune_functions(
+        self, datasets: Sequence[LabelledSet], batch_size: int, learning_rate: Scalar
+    ) -> tuple[Callable[..., np.ndarray], Callable[..., list], Callable[..., list]]:
         """Gradient descent on `finetune_cost` in all of `params`, and the errors that are left.
 
         Parameters
@@ -187,7 +204,9 @@ class DBN:
         valid_score, test_score = map(score, datasets[1:], n_batches[1:])
         return train_fn, valid_score, test_score
 
-    def sample(self, chains, n_steps=1000):
+    def sample(
+        self, chains: TensorSharedVariable, n_steps: Count = 1000
+    ) -> tuple[list[TensorVariable], Updates]:
         """Draw visible vectors from the model: Gibbs steps in the top RBM, then down once.
 
         Parameters
@@ -226,7 +245,7 @@ class DBN:
         check_tensor(name, examples, (None, n_ins))
         return count_batches(len(examples.get_value(borrow=True)), batch_size, of)
 
-    def check_datasets(self, datasets, batch_size):
+    def check_datasets(self, datasets: Sequence[LabelledSet], batch_size: int) -> list[int]:
         """Raise unless `build_finetune_functions` can take these.
 
         Returns

@@ -15,9 +15,12 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor.sharedvar import TensorSharedVariable
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.internal.arguments import check_learning_rate, check_shared, check_step_count
+from rbm_sym.internal.types import Count, Scalar, Updates
 from rbm_sym.streams import stream_updates
 from rbm_sym.update_rules import gradient_descent
 
@@ -35,27 +38,35 @@ class EnergyModel:
     `monitoring_cost`, where its chain's state is not the visible vector.
     """
 
-    def free_energy(self, v_sample):
+    input: TensorVariable
+    params: list[TensorSharedVariable]
+
+    def free_energy(self, v_sample: TensorVariable) -> TensorVariable:
         """F(v), shape (batch,), for visible vectors (batch, visible units)."""
         raise NotImplementedError(f"{type(self).__name__} must define free_energy(v)")
 
-    def step(self, v_sample):
+    def step(self, v_sample: TensorVariable) -> TensorVariable | list[TensorVariable]:
         """One transition of a Markov chain that leaves exp(-F(v)) / Z unchanged."""
         raise NotImplementedError(f"{type(self).__name__} must define step(v)")
 
-    def chain_start(self):
+    def chain_start(self) -> TensorVariable:
         """Where the negative phase of CD starts: by default at the data."""
         return self.input
 
-    def transition(self, chain_state):
+    def transition(self, chain_state: TensorVariable) -> TensorVariable | list[TensorVariable]:
         """One step of the chain: a variable or a list of which the last is the next state."""
         return self.step(chain_state)
 
-    def negative_particles(self, chain_end):
+    def negative_particles(self, chain_end: list[TensorVariable]) -> TensorVariable:
         """The visible vectors among the results of the chain's last step (a list)."""
         return chain_end[-1]
 
-    def monitoring_cost(self, chain_end, persistent, updates):
+    def monitoring_cost(
+        self,
+        chain_end: list[TensorVariable],
+        persistent: TensorSharedVariable | None,
+        updates: Updates,
+    ) -> TensorVariable:
         """A scalar to watch: by default mean F(data) - mean F(negative particles).
 
         Parameters
@@ -66,11 +77,13 @@ class EnergyModel:
         """
         return self.cost(self.negative_particles(chain_end))
 
-    def check_persistent(self, persistent):
+    def check_persistent(self, persistent: TensorSharedVariable) -> None:
         """Raise unless `persistent` can hold the state of the chain between updates."""
         check_shared("persistent", persistent)
 
-    def negative_phase(self, persistent=None, k=1):
+    def negative_phase(
+        self, persistent: TensorSharedVariable | None = None, k: Count = 1
+    ) -> tuple[list[TensorVariable], Updates]:
         """Run the chain for `k` steps.
 
         Returns
@@ -90,18 +103,18 @@ class EnergyModel:
             updates[persistent] = chain_end[-1]
         return chain_end, updates
 
-    def cost(self, particles):
+    def cost(self, particles: TensorVariable) -> TensorVariable:
         """Mean F(data) - mean F(particles).
 
         Its gradient, with the particles held constant, is that of the negative log-likelihood.
         """
         return pt.mean(self.free_energy(self.input)) - pt.mean(self.free_energy(particles))
 
-    def gradients(self, particles):
+    def gradients(self, particles: TensorVariable) -> list[TensorVariable]:
         """The gradient of `cost` in each of `params`, with the particles held constant."""
         return pt.grad(self.cost(particles), self.params, consider_constant=[particles])
 
-    def for_sound_data(self, lr):
+    def for_sound_data(self, lr: Scalar) -> TensorVariable:
         """A learning rate with which a function learns nothing from an unusable minibatch.
 
         Parameters
@@ -124,7 +137,9 @@ class EnergyModel:
         finite = pt.all(pt.isfinite(pt.sum(self.input, axis=0)))
         return CheckAndRaise(ValueError, unusable)(lr, finite)
 
-    def get_cost_updates(self, lr=0.1, persistent=None, k=1):
+    def get_cost_updates(
+        self, lr: Scalar = 0.1, persistent: TensorSharedVariable | None = None, k: Count = 1
+    ) -> tuple[TensorVariable, Updates]:
         """One update of CD-k or PCD-k.
 
         When the training function runs, a minibatch of no examples, or one with infinite or

@@ -1,23 +1,34 @@
 """Markov chains, unrolled by scan."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from numbers import Number
 
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile import sharedvalue
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.replace import _vectorize_node, clone_replace
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
+from pytensor.tensor import TensorLike
 from pytensor.tensor.type import TensorType
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.internal.arguments import check_step_count
+from rbm_sym.internal.types import Count, Updates
 from rbm_sym.streams import building, stream_updates
 from rbm_sym.streams.draws import Draw, repeated_rows_error
 
 
-def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(), name=None):
+def gibbs_chain(
+    step: Callable[..., Variable | Sequence[Variable]],
+    chain_start: TensorLike | Sequence[TensorLike | None],
+    n_steps: Count | None = None,
+    sequences: TensorLike = (),
+    non_sequences: TensorLike = (),
+    name: str | None = None,
+) -> tuple[TensorVariable | list[TensorVariable], Updates]:
     """Run `n_steps` steps of a Markov chain.
 
     Parameters
@@ -208,7 +219,7 @@ vectorize_any_scan = _vectorize_node.dispatch(Scan)
 
 
 @_vectorize_node.register(Scan)
-def vectorize_scan(op, node, *inputs):
+def vectorize_scan(op: Scan, node: Apply, *inputs: Variable) -> Apply | Sequence[Variable]:
     """What `vectorize_graph` makes of a scan: as PyTensor, but refused where its step draws."""
     if any(isinstance(inner.op, Draw) for inner in op.fgraph.toposort()):
         raise repeated_rows_error("a chain")

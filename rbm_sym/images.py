@@ -4,12 +4,13 @@ import math
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from rbm_sym.internal.files import whole_file
 
 
-def scale_to_unit_interval(ndar, eps=1e-8):
+def scale_to_unit_interval(ndar: ArrayLike, eps: float = 1e-8) -> np.ndarray:
     """Shift and scale an array to values from 0 to (almost) 1.
 
     Parameters
@@ -39,13 +40,13 @@ def scale_to_unit_interval(ndar, eps=1e-8):
 
 
 def tile_raster_images(
-    X,
-    img_shape,
-    tile_shape,
-    tile_spacing=(0, 0),
-    scale_rows_to_unit_interval=True,
-    output_pixel_vals=True,
-):
+    X: ArrayLike | tuple[ArrayLike | None, ...],
+    img_shape: tuple[int, int],
+    tile_shape: tuple[int, int],
+    tile_spacing: tuple[int, int] = (0, 0),
+    scale_rows_to_unit_interval: bool = True,
+    output_pixel_vals: bool = True,
+) -> np.ndarray:
     """Lay the rows of a matrix out as small pictures, the tiles of a large one.
 
     Parameters
@@ -81,7 +82,14 @@ def tile_raster_images(
     return tile_channels(X, *layout) if isinstance(X, tuple) else tile_rows(X, *layout)
 
 
-def tile_channels(channels, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
+def tile_channels(
+    channels: tuple[ArrayLike | None, ...],
+    img_shape: tuple[int, int],
+    tile_shape: tuple[int, int],
+    tile_spacing: tuple[int, int],
+    scale_rows: bool,
+    pixel_values: bool,
+) -> np.ndarray:
     """The tiled channels, one behind the other; `tile_raster_images` of a tuple."""
     if len(channels) != 4:
         raise ValueError(f"X is a tuple of {len(channels)}; it must be (red, green, blue, alpha)")
@@ -101,7 +109,14 @@ def tile_channels(channels, img_shape, tile_shape, tile_spacing, scale_rows, pix
     return picture
 
 
-def tile_rows(X, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
+def tile_rows(
+    X: ArrayLike,
+    img_shape: tuple[int, int],
+    tile_shape: tuple[int, int],
+    tile_spacing: tuple[int, int],
+    scale_rows: bool,
+    pixel_values: bool,
+) -> np.ndarray:
     """The tiled rows of one matrix; `tile_raster_images` of an array."""
     X = checked_rows(X, img_shape, finite=pixel_values)
     if scale_rows and X.dtype.kind != "f":
@@ -119,7 +134,9 @@ def tile_rows(X, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
     return sheet
 
 
-def sheet_shape(img_shape, tile_shape, tile_spacing):
+def sheet_shape(
+    img_shape: tuple[int, int], tile_shape: tuple[int, int], tile_spacing: tuple[int, int]
+) -> tuple[int, ...]:
     """Height and width of all tiles with the gaps between them."""
     return tuple(
         (size + gap) * number - gap
@@ -127,7 +144,7 @@ def sheet_shape(img_shape, tile_shape, tile_spacing):
     )
 
 
-def checked_pair(pair, name, least):
+def checked_pair(pair: ArrayLike, name: str, least: int) -> tuple[int, int]:
     """Two integers of at least `least`, or a ValueError."""
     numbers = np.asarray(pair)
     if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or numbers.min() < least:
@@ -135,7 +152,7 @@ def checked_pair(pair, name, least):
     return tuple(numbers.tolist())
 
 
-def checked_rows(X, img_shape, finite):
+def checked_rows(X: ArrayLike, img_shape: tuple[int, int], finite: bool) -> np.ndarray:
     """X as a matrix whose rows are pictures of that shape, or a ValueError."""
     X = np.asarray(X)
     pixels = math.prod(img_shape)
@@ -149,7 +166,7 @@ def checked_rows(X, img_shape, finite):
     return X
 
 
-def save_picture(pixels, path):
+def save_picture(pixels: np.ndarray, path: str | Path) -> None:
     """Write a picture in the format that the file's suffix names, such as .png.
 
     It is written under another name and then renamed, so that a picture under its own name is
@@ -179,13 +196,13 @@ def save_picture(pixels, path):
         Image.fromarray(pixels).save(unfinished)
 
 
-def check_picture_path(path):
+def check_picture_path(path: str | Path) -> None:
     """Raise ValueError unless the suffix of `path` is that of a picture format."""
     if Image.registered_extensions().get(Path(path).suffix.lower()) not in Image.SAVE:
         raise ValueError(f"{path}: no picture format has this suffix; use .png")
 
 
-def picture_shape(n_pixels):
+def picture_shape(n_pixels: int) -> tuple[int, int]:
     """(height, width) of a picture: square, or as near to it as whole numbers allow."""
     height = math.isqrt(n_pixels)
     while n_pixels % height:

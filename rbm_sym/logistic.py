@@ -11,22 +11,23 @@ after some thirty updates with it as without it.
 """
 
 import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
 
 # Where Theano's sigmoid of a double becomes 1.
 LIMIT = 19
 
 
-def sigmoid(x):
+def sigmoid(x: TensorVariable) -> TensorVariable:
     """1 / (1 + exp(-x)), elementwise, in [0, 1]; the derivative is 0 above the limit."""
     return _limited(x, 1, pt.sigmoid(x))
 
 
-def softplus(x):
+def softplus(x: TensorVariable) -> TensorVariable:
     """log(1 + exp(x)), elementwise, without overflow; the derivative is `sigmoid`."""
     return _limited(x, x, pt.softplus(x))
 
 
-def log_sigmoid(x):
+def log_sigmoid(x: TensorVariable) -> TensorVariable:
     """log(sigmoid(x)), elementwise, without underflow."""
     return -softplus(-x)
 

@@ -1,16 +1,20 @@
 """Trained models in files."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytensor
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.dbn import DBN
 from rbm_sym.rbm import RBM
+from rbm_sym.streams import Streams
 
 PARAMETERS = ["W", "hbias", "vbias"]
 
 
-def save_model(path, model, settings=None):
+def save_model(path: str | Path, model: RBM | DBN, settings: dict[str, Any] | None = None) -> None:
     """Write the parameters of a model to an `.npz` file.
 
     Of an RBM they are called W, hbias and vbias; of a DBN W_0, hbias_0, vbias_0, W_1 and so on from
@@ -36,7 +40,7 @@ def save_model(path, model, settings=None):
     save_arrays(path, arrays, settings or {})
 
 
-def load_rbm(path, theano_rng=None):
+def load_rbm(path: str | Path, theano_rng: Streams | None = None) -> tuple[RBM, dict[str, Any]]:
     """Read an RBM from a file of `save_model`.
 
     Parameters
@@ -67,7 +71,7 @@ def load_rbm(path, theano_rng=None):
     return rbm, settings
 
 
-def load_dbn(path, theano_rng=None):
+def load_dbn(path: str | Path, theano_rng: Streams | None = None) -> tuple[DBN, dict[str, Any]]:
     """Read a DBN from a file of `save_model`; arguments, results and errors as of `load_rbm`."""
     arrays, settings = load_arrays(path)
     n_layers = sum(name.startswith("W_") for name in arrays)

@@ -8,7 +8,11 @@ model is the average of the parameters over the last part of the way.
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.tensor.sharedvar import TensorSharedVariable
+from pytensor.tensor.variable import TensorVariable
 
+from rbm_sym.internal.types import Count, Scalar, Updates
+from rbm_sym.rbm import RBM
 from rbm_sym.streams import stream_updates
 from rbm_sym.update_rules import (
     centered,
@@ -24,7 +28,7 @@ CENTER_MEMORY = 100
 AVERAGE_MEMORY = 1 / 40
 
 
-def initialize(rbm, train_x, numpy_rng):
+def initialize(rbm: RBM, train_x: np.ndarray, numpy_rng: np.random.RandomState) -> None:
     """Small normal weights, and the visible biases that independent pixels would have.
 
     Parameters
@@ -37,7 +41,13 @@ def initialize(rbm, train_x, numpy_rng):
     rbm.vbias.set_value(np.log(mean / (1 - mean)).astype(floatX))
 
 
-def cost_and_updates(rbm, persistent_chain, k, lr, n_updates):
+def cost_and_updates(
+    rbm: RBM,
+    persistent_chain: TensorSharedVariable | None,
+    k: Count,
+    lr: Scalar,
+    n_updates: Count,
+) -> tuple[TensorVariable, Updates, list[TensorSharedVariable]]:
     """As `get_cost_updates`, composed of the same parts in another way.
 
     Parameters
@@ -68,7 +78,9 @@ def cost_and_updates(rbm, persistent_chain, k, lr, n_updates):
     return cost, stream_updates([cost, *updates.values()]) | updates, averages
 
 
-def centers(rbm, chain_end, updates):
+def centers(
+    rbm: RBM, chain_end: list[TensorVariable], updates: Updates
+) -> tuple[TensorSharedVariable, TensorSharedVariable]:
     """Moving averages of the units, half of them over data and half over the model's samples."""
     decay = 1 - 1 / CENTER_MEMORY
     _, h_of_data = rbm.propup(rbm.input)

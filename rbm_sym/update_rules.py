@@ -13,15 +13,26 @@ Functions that take `updates` add to it what they have to remember from one upda
 the tutorial's `get_pseudo_likelihood_cost(updates)` does.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
 from pytensor.graph.basic import Variable
+from pytensor.tensor import TensorLike
+from pytensor.tensor.sharedvar import TensorSharedVariable
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.internal.arguments import check_count, check_learning_rate, check_number, check_shared
+from rbm_sym.internal.types import Count, Scalar, Updates
 
 
-def gradient_descent(params, gradients, lr):
+def gradient_descent(
+    params: Sequence[TensorSharedVariable],
+    gradients: Sequence[TensorVariable],
+    lr: Scalar,
+) -> Updates:
     """θ ← θ - lr g, the tutorial's rule.
 
     Parameters
@@ -43,7 +54,12 @@ def gradient_descent(params, gradients, lr):
     return {param: param - step for param, step in _steps(params, gradients, lr)}
 
 
-def momentum(params, gradients, lr, coefficient=0.9):
+def momentum(
+    params: Sequence[TensorSharedVariable],
+    gradients: Sequence[TensorVariable],
+    lr: Scalar,
+    coefficient: Scalar = 0.9,
+) -> Updates:
     """m ← coefficient m - lr g, θ ← θ + m  (Polyak 1964).
 
     As `gradient_descent`; `coefficient` is a number in [0, 1) or a symbolic scalar. There is one m
@@ -58,7 +74,12 @@ def momentum(params, gradients, lr, coefficient=0.9):
     return updates
 
 
-def nesterov(params, gradients, lr, coefficient=0.9):
+def nesterov(
+    params: Sequence[TensorSharedVariable],
+    gradients: Sequence[TensorVariable],
+    lr: Scalar,
+    coefficient: Scalar = 0.9,
+) -> Updates:
     """m ← coefficient m - lr g, θ ← θ + coefficient m - lr g, with the new m  (Nesterov 1983).
 
     As `momentum`. θ is the point ahead, at which the gradient is taken (Sutskever et al. 2013).
@@ -72,7 +93,12 @@ def nesterov(params, gradients, lr, coefficient=0.9):
     return updates
 
 
-def weight_decay(params, gradients, rate, of):
+def weight_decay(
+    params: Sequence[TensorSharedVariable],
+    gradients: Sequence[TensorVariable],
+    rate: Scalar,
+    of: Sequence[TensorSharedVariable],
+) -> list[TensorVariable]:
     """g + rate θ for the parameters in `of`, the gradient of rate / 2 Σ θ² added; g for others.
 
     Parameters
@@ -98,7 +124,9 @@ def weight_decay(params, gradients, rate, of):
     ]
 
 
-def centered(gradients, visible_mean, hidden_mean):
+def centered(
+    gradients: Sequence[TensorVariable], visible_mean: TensorLike, hidden_mean: TensorLike
+) -> list[TensorVariable]:
     """The centered gradient of an RBM, from that of its W, hbias and vbias.
 
     It is the gradient in the parameters of the same RBM written with x - μ for v and h - λ for h,
@@ -135,7 +163,9 @@ def centered(gradients, visible_mean, hidden_mean):
     return [of_W, of_hbias - pt.dot(visible_mean, of_W), of_vbias - pt.dot(of_W, hidden_mean)]
 
 
-def moving_average(expression, start, decay, updates):
+def moving_average(
+    expression: Variable, start: ArrayLike, decay: Scalar, updates: Updates
+) -> TensorSharedVariable:
     """a ← decay a + (1 - decay) expression, as a shared variable.
 
     Parameters
@@ -155,7 +185,7 @@ def moving_average(expression, start, decay, updates):
     return average
 
 
-def falling_to_zero(lr, n_updates, updates):
+def falling_to_zero(lr: Scalar, n_updates: Count, updates: Updates) -> TensorVariable:
     """lr (1 - t / n_updates) at update t = 0, 1, …, then 0: a symbolic floatX scalar.
 
     Parameters

@@ -14,9 +14,10 @@ from rbm_sym.datasets.mnist import read_mnist
 from rbm_sym.datasets.npz import read_npz_sets
 from rbm_sym.datasets.pickles import read_pickle
 from rbm_sym.datasets.reading import read_bytes
+from rbm_sym.internal.types import LabelledSet
 
 
-def load_data(dataset):
+def load_data(dataset: str | Path) -> list[LabelledSet]:
     """Load the training, validation and test set as variables for a graph.
 
     Parameters
@@ -41,7 +42,7 @@ def load_data(dataset):
     return [share(x, y) for x, y in read_arrays(dataset)]
 
 
-def share(x, y):
+def share(x: np.ndarray, y: np.ndarray) -> LabelledSet:
     """The pictures as a shared variable, the labels as the int32 cast of one."""
     shared_x, shared_y = (
         pytensor.shared(np.asarray(values, dtype=pytensor.config.floatX), borrow=True)
@@ -50,7 +51,7 @@ def share(x, y):
     return shared_x, pt.cast(shared_y, "int32")
 
 
-def draw_binary(pictures, seed):
+def draw_binary(pictures: np.ndarray, seed: int) -> np.ndarray:
     """Zeros and ones drawn from grey levels, which are taken as the probabilities of a one.
 
     Parameters
@@ -66,7 +67,7 @@ def draw_binary(pictures, seed):
     return (uniform < pictures).astype(pictures.dtype)
 
 
-def read_arrays(dataset):
+def read_arrays(dataset: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Read the training, validation and test set as NumPy arrays.
 
     Parameters

@@ -3,7 +3,7 @@
 from rbm_sym.internal.arguments import check_count
 
 
-def count_batches(n_examples, batch_size, of="training examples"):
+def count_batches(n_examples: int, batch_size: int, of: str = "training examples") -> int:
     """How many whole minibatches there are; the incomplete last one is left out.
 
     `of` says of what there are `n_examples`.

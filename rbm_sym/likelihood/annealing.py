@@ -5,12 +5,15 @@ Salakhutdinov and Murray 2008). Walks back, from samples of the RBM, have weight
 1 / Z (Burda, Grosse and Salakhutdinov 2015 walk back from examples).
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.internal.arguments import check_count, check_inverse_temperatures, check_seed
@@ -23,7 +26,7 @@ from rbm_sym.streams import MRG_RandomStreams
 STEPS_AT_ONCE = 100
 
 
-def standard_temperatures():
+def standard_temperatures() -> np.ndarray:
     """The 14,500 inverse temperatures of Salakhutdinov and Murray (2008), denser towards 1."""
     return np.concatenate(
         [
@@ -53,7 +56,7 @@ class LogPartition:
     log_weights: np.ndarray
 
     @classmethod
-    def of(cls, log_weights, sign=1):
+    def of(cls, log_weights: np.ndarray, sign: int = 1) -> "LogPartition":
         """From the weights of Z (sign 1) or of 1 / Z (sign -1)."""
         largest = log_weights.max()
         weights = np.exp(log_weights - largest)
@@ -67,8 +70,13 @@ class LogPartition:
 
 
 def ais_log_partition(
-    rbm, n_runs=100, temperatures=None, data=None, seed=None, progress=None
-):  # fmt: skip
+    rbm: RBM,
+    n_runs: int = 100,
+    temperatures: ArrayLike | None = None,
+    data: ArrayLike | SharedVariable | None = None,
+    seed: int | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
+) -> LogPartition:
     """log Z by annealed importance sampling, from independent units to the RBM.
 
     Parameters
@@ -98,8 +106,14 @@ def ais_log_partition(
 
 
 def reverse_ais_log_partition(
-    rbm, n_runs=100, temperatures=None, data=None, seed=None, progress=None, n_steps=1000
-):  # fmt: skip
+    rbm: RBM,
+    n_runs: int = 100,
+    temperatures: ArrayLike | None = None,
+    data: ArrayLike | SharedVariable | None = None,
+    seed: int | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
+    n_steps: int = 1000,
+) -> LogPartition:
     """log Z by annealed importance sampling from the RBM to independent units.
 
     The runs start at samples of the RBM: at the ends of as many runs of `ais_log_partition`, drawn

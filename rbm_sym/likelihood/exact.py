@@ -8,11 +8,12 @@ import pytensor
 import pytensor.tensor as pt
 
 from rbm_sym.likelihood.arguments import NUMBERS_AT_ONCE, parameters_of
+from rbm_sym.rbm import RBM
 
 LARGEST_LAYER = 25
 
 
-def exact_log_partition(rbm):
+def exact_log_partition(rbm: RBM) -> float:
     """log Z, the sum over all states of the smaller layer, in float64.
 
     The time doubles with each unit of that layer; memory does not grow.

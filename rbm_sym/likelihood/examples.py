@@ -6,6 +6,8 @@ from numbers import Real
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.internal.arguments import check_count, check_seed
@@ -20,7 +22,7 @@ from rbm_sym.logistic import log_sigmoid, softplus
 from rbm_sym.rbm import RBM
 
 
-def log_likelihood(rbm, data, log_partition):
+def log_likelihood(rbm: RBM, data: ArrayLike | SharedVariable, log_partition: float) -> np.ndarray:
     """log p(v) = -F(v) - log Z of each example, in nats.
 
     Parameters
@@ -48,7 +50,12 @@ def log_likelihood(rbm, data, log_partition):
     return -_by_batches(rbm, _evaluation().free_energy, examples) - log_partition
 
 
-def pseudo_likelihood(rbm, data, n_bits=None, seed=None):
+def pseudo_likelihood(
+    rbm: RBM,
+    data: ArrayLike | SharedVariable,
+    n_bits: int | None = None,
+    seed: int | None = None,
+) -> np.ndarray:
     """log Π_i p(v_i | all other v) of each example, in nats (Besag 1975).
 
     Parameters

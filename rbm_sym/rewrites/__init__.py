@@ -30,6 +30,7 @@ To do without one of them, or without all:
         function = pytensor.function(inputs, outputs)
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytensor
@@ -41,7 +42,7 @@ NAMES = tuple(stage.name for stage in PIPELINE if ALL in stage.tags)
 
 
 @contextmanager
-def without(name):
+def without(name: str) -> Iterator[None]:
     """Functions compiled inside of this context do without a rewrite.
 
     It changes the default mode: a function that is given a `mode` of its own gets the rewrites of

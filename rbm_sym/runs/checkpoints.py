@@ -1,7 +1,8 @@
 """The file from which a run goes on, and when it is written."""
 
 import re
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def load_checkpoint(folder):
+def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The checkpoint in a run's folder.
 
     Returns
@@ -68,7 +69,7 @@ class CheckpointTimes(NamedTuple):
     epochs: int | None = 10
 
     @classmethod
-    def of(cls, text):
+    def of(cls, text: str) -> "CheckpointTimes":
         """From a text: "10min", "1epoch" or both, "10min,1epoch".
 
         Raises
@@ -76,7 +77,7 @@ class CheckpointTimes(NamedTuple):
         ValueError
             for any other text
         """
-        found = {"min": None, "epoch": None}
+        found: dict[Any, Any] = {"min": None, "epoch": None}
         for part in text.split(","):
             match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:(min)(?:ute)?|(epoch))s?\s*", part)
             unit = match and (match[2] or match[3])
@@ -87,7 +88,7 @@ class CheckpointTimes(NamedTuple):
             found[unit] = float(match[1]) if unit == "min" else int(match[1])
         return cls(found["min"], found["epoch"])
 
-    def __str__(self):
+    def __str__(self) -> str:
         minutes = [] if self.minutes is None else [f"{self.minutes:g}min"]
         return ",".join(minutes + ([] if self.epochs is None else [f"{self.epochs}epochs"]))
 

@@ -2,10 +2,15 @@
 
 import csv
 import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rbm_sym.internal.files import whole_file
+
+if TYPE_CHECKING:
+    from rbm_sym.runs.run import Run
 
 
 class TrainingCurve:
@@ -18,10 +23,11 @@ class TrainingCurve:
     path : path of the file
     """
 
-    def __init__(self, path):
-        self.path, self._n_stages = path, None
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._n_stages: int | None = None
 
-    def write(self, run):
+    def write(self, run: "Run") -> None:
         """Write the costs of all stages that have ended; what this object has written is copied."""
         ended = run.stages_ended()
         if self._n_stages == len(ended):
@@ -40,7 +46,7 @@ class TrainingCurve:
         self._n_stages = len(ended)
 
 
-def plot_training_curve(costs, n_visible, path):
+def plot_training_curve(costs: np.ndarray, n_visible: int, path: Path) -> None:
     """Draw the costs (epochs, updates an epoch).
 
     PCD's cost looks at one pixel an update; drawn are the costs and their mean over `n_visible`

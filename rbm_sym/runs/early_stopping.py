@@ -23,13 +23,13 @@ class EarlyStopping:
     least_error : of all that `is_best` was told; infinity at first
     """
 
-    def __init__(self, patience, increase=2.0, threshold=0.995):
-        self.patience = patience
+    def __init__(self, patience: int, increase: float = 2.0, threshold: float = 0.995) -> None:
+        self.patience: float = patience
         self.increase = increase
         self.threshold = threshold
         self.least_error = np.inf
 
-    def is_best(self, n_updates, error):
+    def is_best(self, n_updates: int, error: float) -> bool:
         """Whether `error`, measured after `n_updates` updates, is the least so far."""
         if not error < self.least_error:
             return False
@@ -39,6 +39,6 @@ class EarlyStopping:
         self.least_error = error
         return True
 
-    def updates_left(self, n_updates):
+    def updates_left(self, n_updates: int) -> int:
         """How many updates are to follow after `n_updates`, as far as is known by now."""
         return max(0, ceil(self.patience) + 1 - n_updates)

@@ -18,10 +18,13 @@ a run which was killed goes on to the same bits.
 import json
 import sys
 import time
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.checkpoint import check_like, check_values, save_arrays, set_values, values_of
 from rbm_sym.internal.files import make_folder, only_writer, remove_unfinished
@@ -35,6 +38,8 @@ from rbm_sym.runs.checkpoints import (
 )
 from rbm_sym.runs.curve import TrainingCurve
 from rbm_sym.runs.interruption import Interruption
+from rbm_sym.runs.samples import Samples
+from rbm_sym.runs.stages import Stage
 from rbm_sym.runs.terminal import progress_bar
 from rbm_sym.runs.versions import changed_versions, versions
 
@@ -43,7 +48,11 @@ DIVERGED = "training has diverged; take a smaller learning rate"
 
 
 @contextmanager
-def open_run(folder, settings=None, checkpoint_every=CheckpointTimes()):  # noqa: B008 (immutable)
+def open_run(
+    folder: str | Path,
+    settings: dict[str, Any] | None = None,
+    checkpoint_every: CheckpointTimes = CheckpointTimes(),  # noqa: B008 (immutable)
+) -> Iterator["Run"]:
     """Begin a run in a folder, or go on with the one that is there.
 
     While it is open, no other process can. Ctrl-C and the like end the program once the update that
@@ -111,26 +120,42 @@ class Run:
     finished : bool
     """
 
-    def __init__(self, program, folder, settings, checkpoint_every, interruption, found=None):
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        settings: dict[str, Any],
+        checkpoint_every: CheckpointTimes,
+        interruption: Interruption,
+        found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None,
+    ) -> None:
         self.program, self.folder, self.settings = program, folder, settings
         self.interruption, self._found = interruption, found
         self.settings_before = found[1]["settings"] if found else None
         self._every = checkpoint_every
         self._saved_at, self._epochs_since = time.monotonic(), 0
         self.n_updates, self.seconds, self.finished = 0, 0.0, False
-        self._bar, self._stage = ExitStack(), None
+        self._bar = ExitStack()
+        self._stage: Stage | None = None
 
     @property
-    def path(self):
+    def path(self) -> Path:
         """Where the checkpoint is."""
         return self.folder / FILE
 
     # --- What the run consists of ---
 
     def restore(
-        self, training, stages, data="", sampling=(), samples=None, samples_after=None,
-        records=None, curve=None,
-    ):  # fmt: skip
+        self,
+        training: Iterable[SharedVariable],
+        stages: Iterable[Stage],
+        data: str = "",
+        sampling: Iterable[SharedVariable] = (),
+        samples: Samples | None = None,
+        samples_after: int | None = None,
+        records: dict[str, np.ndarray | None] | None = None,
+        curve: Any = None,
+    ) -> None:
         """Say what the run consists of, and take over what has been done of it.
 
         To be called once, when all graphs are made. A new run is saved for the first time.
@@ -233,7 +258,7 @@ class Run:
 
     # --- The loop ---
 
-    def stages(self, phase=None):
+    def stages(self, phase: str | None = None) -> Iterator[Stage]:
         """The stages that are left, one after the other; of one phase only, if it is given.
 
         While it goes through them, signals wait until an update or a stage has been saved.
@@ -248,7 +273,7 @@ class Run:
                 self._pause()
             self.save()
 
-    def updates(self, stage):
+    def updates(self, stage: Stage) -> Iterator[int]:
         """The indices of a stage's updates that are left, up to `stage.n_updates` - 1.
 
         `record` the cost of each before the next one.
@@ -273,7 +298,7 @@ class Run:
                 if self.n_updates < stage.end:
                     self._pause()
 
-    def record(self, cost):
+    def record(self, cost: float | np.ndarray) -> None:
         """Note the monitoring cost of an update that has been made.
 
         Raises
@@ -298,7 +323,7 @@ class Run:
         self.seconds += now - self._began
         self._began = now
 
-    def rows(self):
+    def rows(self) -> Iterator[int]:
         """The rows of samples that are left to be drawn; signals wait as in `stages`."""
         if self.samples.n_drawn == self.samples.n_rows:
             return
@@ -308,32 +333,32 @@ class Run:
                 self._pause()
             self.save()
 
-    def say(self, *words):
+    def say(self, *words: object) -> None:
         """Print a line; if nobody reads any more, save and end."""
         self.interruption.say(*words)
 
-    def postponed(self):
+    def postponed(self) -> AbstractContextManager[None]:
         """A context in which signals wait, for files that belong together."""
         return self.interruption.postponed()
 
     # --- What is known ---
 
-    def stages_ended(self):
+    def stages_ended(self) -> list[Stage]:
         """The stages that have ended, in order."""
         return [stage for stage in self.plan if stage.end <= self.n_updates]
 
-    def stages_left(self, phase=None):
+    def stages_left(self, phase: str | None = None) -> list[Stage]:
         """The other ones, in order; of one phase only, if it is given."""
         left = self.plan[len(self.stages_ended()) :]
         return [stage for stage in left if phase in (None, stage.phase)]
 
-    def costs_of(self, stage):
+    def costs_of(self, stage: Stage) -> np.ndarray:
         """The costs of a stage, (n_updates,) float64."""
         return self.costs[stage.begin : stage.end]
 
     # --- Saving ---
 
-    def save(self):
+    def save(self) -> None:
         """Write the checkpoint, and the curve.
 
         Raises
@@ -345,7 +370,7 @@ class Run:
         self.save_checkpoint()
         self.curve.write(self)
 
-    def save_checkpoint(self):
+    def save_checkpoint(self) -> None:
         """Write the checkpoint; the one before stays until this one is whole on the disk."""
         arrays = {
             f"{kind}/{name}": array
@@ -372,7 +397,7 @@ class Run:
         save_arrays(self.path, arrays, state)
         self._saved_at, self._epochs_since = time.monotonic(), 0
 
-    def finish(self, what="training curve and checkpoint"):
+    def finish(self, what: str = "training curve and checkpoint") -> None:
         """Note that all has been done, and say where it is."""
         # A loop over stages that was left early has not looked.
         self.interruption.end_if_asked()
@@ -380,7 +405,7 @@ class Run:
         self.save_checkpoint()
         print(f"... {what} are in {self.folder}")
 
-    def close(self):
+    def close(self) -> None:
         """Take what is left of a progress bar off the terminal."""
         self._bar.close()
 
@@ -396,7 +421,7 @@ class Run:
         return by_epochs or (self._every.minutes is not None and minutes >= self._every.minutes)
 
 
-def check_finite(variables):
+def check_finite(variables: Iterable[SharedVariable]) -> None:
     """Raise unless all numbers in shared variables are finite.
 
     Raises
@@ -412,7 +437,12 @@ def check_finite(variables):
             )
 
 
-def compile_now(function, updates, arguments=(0,), meanwhile=()):
+def compile_now(
+    function: Callable,
+    updates: Iterable[SharedVariable],
+    arguments: Sequence = (0,),
+    meanwhile: Mapping[SharedVariable, Any] | tuple[()] = (),
+) -> None:
     """Call a compiled function once and take its effect back.
 
     PyTensor turns a function into machine code at its first call. Made here, that call does not

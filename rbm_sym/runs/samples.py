@@ -40,12 +40,12 @@ class Samples:
     picture : uint8 array (height, width), black where nothing is drawn yet
     """
 
-    def __init__(self, n_rows, n_chains, n_pixels):
+    def __init__(self, n_rows: int, n_chains: int, n_pixels: int) -> None:
         self.n_rows, self.n_drawn = n_rows, 0
         self._tile_shape = height, width = picture_shape(n_pixels)
         self.picture = np.zeros(((height + 1) * n_rows + 1, (width + 1) * n_chains - 1), "uint8")
 
-    def draw(self, means):
+    def draw(self, means: np.ndarray) -> None:
         """Put the next row into the picture: the visible means (n_chains, n_pixels), in [0, 1]."""
         height, _ = self._tile_shape
         top = (height + 1) * self.n_drawn

@@ -1,5 +1,6 @@
 """The stages of a run: updates with something to be told or saved at their end."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -20,15 +21,15 @@ class Stage(NamedTuple):
     n_updates: int
 
     @property
-    def end(self):
+    def end(self) -> int:
         """Updates of the run until its end."""
         return self.begin + self.n_updates
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.phase}, epoch {self.epoch}" if self.phase else f"epoch {self.epoch}"
 
 
-def in_order(stages):
+def in_order(stages: Iterable[tuple[str, int, int]]) -> list[Stage]:
     """Stages one after the other.
 
     Parameters
@@ -46,6 +47,6 @@ def in_order(stages):
     return made
 
 
-def epochs(n_epochs, n_updates):
+def epochs(n_epochs: int, n_updates: int) -> list[Stage]:
     """The stages of a run with one phase: `n_epochs` epochs of `n_updates` updates each."""
     return in_order(("", epoch, n_updates) for epoch in range(n_epochs))

@@ -1,9 +1,16 @@
 """A chain in which part of the units are held."""
 
+from collections.abc import Callable, Sequence
+
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+from pytensor.tensor import TensorLike
+from pytensor.tensor.variable import TensorVariable
 
 
-def clamped(step, held, values):
+def clamped(
+    step: Callable[..., Variable | Sequence[Variable]], held: TensorLike, values: TensorLike
+) -> Callable[..., TensorVariable | list[TensorVariable]]:
     """The step of a chain in which part of the visible units are held.
 
     The others are then sampled given these: half a picture is completed, or what goes with a label

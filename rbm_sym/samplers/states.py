@@ -2,9 +2,12 @@
 
 import pytensor
 import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from rbm_sym.streams import Streams
 
 
-def draw_index(theano_rng, probabilities):
+def draw_index(theano_rng: Streams, probabilities: TensorVariable) -> TensorVariable:
     """Which of several states each unit takes.
 
     Parameters

@@ -3,6 +3,10 @@
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+from pytensor.tensor import TensorLike
+from pytensor.tensor.sharedvar import TensorSharedVariable
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.energy import EnergyModel
 from rbm_sym.gibbs import gibbs_chain
@@ -12,11 +16,12 @@ from rbm_sym.internal.arguments import (
     check_shared,
     check_tensor,
 )
+from rbm_sym.internal.types import Scalar, Updates
 from rbm_sym.logistic import sigmoid, softplus
 from rbm_sym.rbm import RBM
 
 
-def check_binary(name, rbm):
+def check_binary(name: str, rbm: RBM) -> None:
     """Raise TypeError unless `rbm` is an RBM whose units are all binary."""
     if not isinstance(rbm, RBM):
         raise TypeError(f"{name}: an RBM is needed, not {type(rbm).__name__}")
@@ -46,7 +51,7 @@ class TemperedRBM:
         if an argument is not as above
     """
 
-    def __init__(self, rbm, base_vbias=None):
+    def __init__(self, rbm: RBM, base_vbias: TensorLike | None = None) -> None:
         check_binary("rbm", rbm)
         self.rbm = rbm
         self.base_vbias = pt.zeros_like(rbm.vbias)
@@ -55,13 +60,13 @@ class TemperedRBM:
             check_tensor("base_vbias", self.base_vbias, (rbm.n_visible,))
         self.theano_rng = rbm.theano_rng
 
-    def slope(self, v_sample, h_sample):
+    def slope(self, v_sample: TensorVariable, h_sample: TensorVariable) -> TensorVariable:
         """(b - a)'v + c'h + v'Wh, (batch,): the derivative of log p_β(v, h) + log Z_β in β."""
         pre_sigmoid_h, _ = self.rbm.propup(v_sample)
         of_v = pt.dot(v_sample, self.rbm.vbias - self.base_vbias)
         return of_v + pt.sum(h_sample * pre_sigmoid_h, axis=1)
 
-    def log_weight(self, v_sample, beta):
+    def log_weight(self, v_sample: TensorVariable, beta: Scalar) -> TensorVariable:
         """log p_β(v) + log Z_β, (batch,) float64:
 
             (1 - β) a'v + β b'v + Σ_i log(1 + exp(β (c_i + (v'W)_i)))
@@ -72,7 +77,7 @@ class TemperedRBM:
         of_v = pt.dot(v_sample, (1 - beta) * self.base_vbias + beta * self.rbm.vbias)
         return of_v + pt.sum(softplus(beta * pre_sigmoid_h), axis=1, dtype="float64")
 
-    def sample_h_given_v(self, v_sample, beta):
+    def sample_h_given_v(self, v_sample: TensorVariable, beta: Scalar) -> TensorVariable:
         """A sample of the hidden units at β, (batch, n_hidden).
 
         `beta` is a scalar, or a column (batch, 1) with one for each example.
@@ -80,7 +85,7 @@ class TemperedRBM:
         pre_sigmoid_h, _ = self.rbm.propup(v_sample)
         return self._sample(sigmoid(beta * pre_sigmoid_h))
 
-    def sample_v_given_h(self, h_sample, beta):
+    def sample_v_given_h(self, h_sample: TensorVariable, beta: Scalar) -> TensorVariable:
         """A sample of the visible units at β, (batch, n_visible); `beta` as for the hidden ones."""
         pre_sigmoid_v, _ = self.rbm.propdown(h_sample)
         return self._sample(sigmoid((1 - beta) * self.base_vbias + beta * pre_sigmoid_v))
@@ -122,7 +127,9 @@ class ParallelTempering(EnergyModel):
         update.
     """
 
-    def __init__(self, rbm, inverse_temperatures, base_vbias=None):
+    def __init__(
+        self, rbm: RBM, inverse_temperatures: ArrayLike, base_vbias: TensorLike | None = None
+    ) -> None:
         check_inverse_temperatures("inverse_temperatures", inverse_temperatures)
         floatX = pytensor.config.floatX
         self.rbm = rbm
@@ -134,22 +141,22 @@ class ParallelTempering(EnergyModel):
         # Of known length: of a single pair, PyTensor tells that it is 1 and insists on it.
         self.swap_rates = pytensor.shared(no_swaps, shape=no_swaps.shape, name="swap_rates")
 
-    def free_energy(self, v_sample):
+    def free_energy(self, v_sample: TensorVariable) -> TensorVariable:
         """The RBM's."""
         return self.rbm.free_energy(v_sample)
 
-    def new_chain(self, n_chains):
+    def new_chain(self, n_chains: int) -> TensorSharedVariable:
         """A shared state of `n_chains` chains at each temperature, all hidden units 0."""
         check_count("n_chains", n_chains, of="chain")
         shape = len(self.betas), n_chains, self.rbm.n_hidden
         return pytensor.shared(np.zeros(shape, pytensor.config.floatX), name="tempered_chain")
 
-    def chain_start(self):
+    def chain_start(self) -> TensorVariable:
         """The hidden sample of the positive phase, at each temperature."""
         h_sample = self.rbm.chain_start()
         return pt.repeat(h_sample[None], len(self.betas), axis=0)
 
-    def transition(self, chain_state):
+    def transition(self, chain_state: TensorVariable) -> list[TensorVariable]:
         """[swap rates, visible samples, hidden samples], these (temperatures, chains, units)."""
         n_temperatures, n_chains = len(self.betas), chain_state.shape[1]
         beta = pt.repeat(self.betas, n_chains)[:, None]
@@ -201,18 +208,23 @@ class ParallelTempering(EnergyModel):
         )
         return accepted, orders[-1]
 
-    def negative_particles(self, chain_end):
+    def negative_particles(self, chain_end: list[TensorVariable]) -> TensorVariable:
         """The visible sample at β = 1."""
         _, v_sample, _ = chain_end
         return v_sample[-1]
 
-    def monitoring_cost(self, chain_end, persistent, updates):
+    def monitoring_cost(
+        self,
+        chain_end: list[TensorVariable],
+        persistent: TensorSharedVariable | None,
+        updates: Updates,
+    ) -> TensorVariable:
         """The pseudo-likelihood. The swap rates are added to `updates`."""
         swap_rates, _, _ = chain_end
         updates[self.swap_rates] = swap_rates
         return self.rbm.get_pseudo_likelihood_cost(updates)
 
-    def check_persistent(self, persistent):
+    def check_persistent(self, persistent: TensorSharedVariable) -> None:
         """Raise unless `persistent` is a shared floatX tensor as `new_chain` makes it."""
         shape = len(self.betas), None, self.rbm.n_hidden
         check_shared("persistent", persistent, f"floatX tensor of shape {shape}")

@@ -25,9 +25,9 @@ class Draw(Op):
         an Op that destroys its input may not stand in the inner graph that scan is given.
     """
 
-    __props__ = ("dtype", "inplace")
+    __props__: tuple[str, ...] = ("dtype", "inplace")
 
-    state_type = None
+    state_type: pt.TensorType | None = None
 
     def __init__(self, dtype="float64", inplace=False):
         self.dtype = dtype

@@ -1,13 +1,18 @@
 """The two kinds of random streams that Theano had."""
 
+from collections.abc import Callable, Sequence
 from numbers import Integral
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.gradient import undefined_grad
+from pytensor.graph.basic import Variable
+from pytensor.tensor import TensorLike
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.internal.arguments import FLOATS
+from rbm_sym.internal.types import Count
 from rbm_sym.streams.arithmetic import BoxMuller, OnInterval, ScaledAndShifted
 from rbm_sym.streams.mersenne_twister import (
     MersenneTwisterBernoulli,
@@ -36,18 +41,25 @@ from rbm_sym.streams.sizes import (
 )
 from rbm_sym.streams.states import StreamState, building
 
+Size = int | Sequence[Count] | TensorVariable
+
 
 class Streams:
     """What both kinds of streams have in common: their states, in call order."""
 
-    name = None
+    name: str
     # How the products and sums in an affine transform are rounded: see generators.Affine.
-    fused = None
+    fused: bool
+    # Each kind draws in its own way.
+    uniform: Callable[..., TensorVariable]
+    normal: Callable[..., TensorVariable]
+    binomial: Callable[..., TensorVariable]
+    seed: Callable[..., None]
 
-    def __init__(self):
-        self.states = []
+    def __init__(self) -> None:
+        self.states: list[StreamState] = []
 
-    def updates(self):
+    def updates(self) -> list[tuple[StreamState, Variable | None]]:
         """The next state of every stream: a list of pairs (shared variable, expression)."""
         return [(state, state.default_update) for state in self.states]
 
@@ -86,18 +98,25 @@ class RandomStreams(Streams):
     name = "shared"
     fused = False
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | Sequence[int] | np.ndarray | None = None) -> None:
         super().__init__()
         self.default_instance_seed = seed
         self.gen_seedgen = _seed_generator(seed)
 
-    def seed(self, seed=None):
+    def seed(self, seed: int | Sequence[int] | np.ndarray | None = None) -> None:
         """Start all streams anew from `seed` (None: the seed given first)."""
         seed_generator = _seed_generator(self.default_instance_seed if seed is None else seed)
         for state in self.states:
             state.set_value(mersenne_twister_state(seed_generator.randint(2**30)), borrow=True)
 
-    def uniform(self, size=None, low=0.0, high=1.0, ndim=None, dtype=None):
+    def uniform(
+        self,
+        size: Size | None = None,
+        low: TensorLike = 0.0,
+        high: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+    ) -> TensorVariable:
         """Draw from the uniform distribution over [low, high).
 
         Parameters
@@ -118,7 +137,14 @@ class RandomStreams(Streams):
         low, high = pt.cast(low, "float64"), pt.cast(high, "float64")
         return pt.cast(self._transformed(OnInterval, u, low, high, shape), dtype)
 
-    def normal(self, size=None, avg=0.0, std=1.0, ndim=None, dtype=None):
+    def normal(
+        self,
+        size: Size | None = None,
+        avg: TensorLike = 0.0,
+        std: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+    ) -> TensorVariable:
         """Draw from the normal distribution of mean `avg` and standard deviation `std`.
 
         `size`, `ndim`, `dtype` and the result as for `uniform`.
@@ -129,7 +155,14 @@ class RandomStreams(Streams):
         avg, std = pt.cast(avg, "float64"), pt.cast(std, "float64")
         return pt.cast(self._transformed(ScaledAndShifted, z, std, avg, shape), dtype)
 
-    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64"):
+    def binomial(
+        self,
+        size: Size | None = None,
+        n: Count = 1,
+        p: TensorLike = 0.5,
+        ndim: int | None = None,
+        dtype: str = "int64",
+    ) -> TensorVariable:
         """Draw the number of successes in `n` trials of probability `p`.
 
         Parameters
@@ -185,23 +218,31 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
     name = "mrg"
     fused = True
 
-    def __init__(self, seed=12345):
+    def __init__(self, seed: int | Sequence[int] = 12345) -> None:
         super().__init__()
         self.default_instance_seed = seed
         self.set_rstate(seed)
 
-    def set_rstate(self, seed):
+    def set_rstate(self, seed: int | Sequence[int]) -> None:
         """Let the next stream start at `seed` (as for the constructor)."""
         self.rstate = _mrg_seed(seed)
 
-    def seed(self, seed=None):
+    def seed(self, seed: int | Sequence[int] | None = None) -> None:
         """Start all streams anew from `seed` (None: the seed given first)."""
         self.set_rstate(self.default_instance_seed if seed is None else seed)
         for state in self.states:
             n_streams = state.get_value(borrow=True).shape[1]
             state.set_value(self._next_state(n_streams), borrow=True)
 
-    def uniform(self, size, low=0.0, high=1.0, ndim=None, dtype=None, nstreams=None):
+    def uniform(
+        self,
+        size: tuple[Count, ...] | TensorVariable,
+        low: TensorLike = 0.0,
+        high: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+        nstreams: int | None = None,
+    ) -> TensorVariable:
         """Draw from the uniform distribution over (low, high].
 
         Parameters
@@ -226,7 +267,15 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         low, high = pt.cast(low, dtype), pt.cast(high, dtype)
         return self._transformed(OnInterval, u, low, high, shape)
 
-    def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None):
+    def normal(
+        self,
+        size: Size,
+        avg: TensorLike = 0.0,
+        std: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+        nstreams: int | None = None,
+    ) -> TensorVariable:
         """Draw from the normal distribution of mean `avg` and standard deviation `std`.
 
         By the transform of Box and Muller (1958): the first half of the uniform draws gives the
@@ -243,7 +292,15 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         avg, std = pt.cast(avg, dtype), pt.cast(std, dtype)
         return self._transformed(ScaledAndShifted, z, std, avg, shape)
 
-    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None):
+    def binomial(
+        self,
+        size: tuple[Count, ...] | TensorVariable | None = None,
+        n: Count = 1,
+        p: TensorLike = 0.5,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        nstreams: int | None = None,
+    ) -> TensorVariable:
         """Draw 1 with probability `p`, else 0.
 
         Parameters
@@ -274,7 +331,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         return state
 
 
-def make_streams(kind, numpy_rng):
+def make_streams(kind: str, numpy_rng: np.random.RandomState) -> Streams:
     """Streams of the kind "mrg" or "shared", seeded by a RandomState as in the tutorial."""
     streams = {"mrg": MRG_RandomStreams, "shared": RandomStreams}
     return streams[kind](numpy_rng.randint(2**30))

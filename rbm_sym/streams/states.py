@@ -1,12 +1,16 @@
 """The states of random streams, as shared variables."""
 
 import threading
+from collections.abc import Iterable
 
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import graph_inputs
 from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.sharedvar import TensorSharedVariable
+
+from rbm_sym.internal.types import Updates
 
 # Held while a chain is built and while a stream is made. PyTensor tells scan which shared variables
 # a step has made by one list for the whole process, in which those of another thread would be too.
@@ -22,11 +26,11 @@ class StreamState(TensorSharedVariable):
     """
 
     @property
-    def default_update(self):
+    def default_update(self) -> Variable | None:
         return self._default_update
 
     @default_update.setter
-    def default_update(self, new_state):
+    def default_update(self, new_state: Variable | None) -> None:
         if new_state is None:
             new_state = CheckAndRaise(
                 RuntimeError,
@@ -36,7 +40,7 @@ class StreamState(TensorSharedVariable):
         self._default_update = self.type.filter_variable(new_state)
 
 
-def stream_updates(outputs):
+def stream_updates(outputs: Iterable[Variable]) -> Updates:
     """The updates of all random streams that the expressions `outputs` draw from.
 
     Parameters
@@ -52,7 +56,7 @@ def stream_updates(outputs):
     ValueError
         for a shared random generator without an update, which would repeat its draws forever
     """
-    updates = {}
+    updates: Updates = {}
     reached = list(outputs)
     while True:
         new = {}

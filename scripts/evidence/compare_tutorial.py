@@ -199,8 +199,9 @@ def signature_here(name, there):
         found = getattr(found, part, None)
     if found is None:
         return None
-    parameters = list(inspect.signature(found).parameters.values())
-    parameters = [p for p in parameters if p.name != "self"]
+    parameters = inspect.signature(found).parameters.values()
+    # Without annotations, which the tutorial has none of.
+    parameters = [p.replace(annotation=p.empty) for p in parameters if p.name != "self"]
     return str(inspect.Signature(parameters))
 
 
