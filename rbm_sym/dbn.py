@@ -30,16 +30,16 @@ from rbm_sym.update_rules import gradient_descent
 
 
 class DBN:
-    """A stack of RBMs that is a multilayer perceptron at the same time.
+    """A stack of RBMs that is also a multilayer perceptron.
 
-    Each RBM shares W and hbias with a sigmoid layer, and learns what the layers below make of the
-    data (pretraining, without labels). From there the whole perceptron learns to classify
-    (fine-tuning, with labels). Pretrained, the stack is a model of the data too,
+    Each RBM shares W and hbias with a sigmoid layer, and is trained on the output of the layers
+    below it (pretraining, without labels). Then the whole perceptron learns to classify
+    (fine-tuning, with labels). After pretraining, the stack is a model of the data too,
 
-        p(v, h1, ..., hL) = p(v | h1) p(h1 | h2) ... p(hL-1, hL),
+        p(v, h1, ..., hL) = p(v | h1) p(h1 | h2) ... p(hL-1, hL).
 
-    whose last factor is the distribution of the top RBM and whose others are the means that the
-    RBMs below give their visible units (Hinton, Osindero and Teh 2006).
+    The last factor is the distribution of the top RBM. Each of the others is the distribution that
+    an RBM below gives its visible units, given its hidden ones (Hinton, Osindero and Teh 2006).
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class DBN:
     theano_rng : MRG_RandomStreams or RandomStreams for the samples; None makes MRG_RandomStreams
         from numpy_rng, before the weights are drawn
     n_ins : int, at least 1, visible units
-    hidden_layers_sizes : list of int, at least one: the units of each hidden layer
+    hidden_layers_sizes : list of int, the units of each hidden layer; at least one layer
     n_outs : int, at least 1, classes
 
     Raises
@@ -113,7 +113,7 @@ class DBN:
     def pretraining_functions(
         self, train_set_x: TensorSharedVariable, batch_size: int, k: Count
     ) -> list[Callable[..., np.ndarray]]:
-        """CD-k for each RBM, on what the layers below it make of a minibatch.
+        """CD-k for each RBM, on the output of the layers below it for a minibatch.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class DBN:
     def build_finetune_functions(
         self, datasets: Sequence[LabelledSet], batch_size: int, learning_rate: Scalar
     ) -> tuple[Callable[..., np.ndarray], Callable[..., list], Callable[..., list]]:
-        """Gradient descent on `finetune_cost` in all of `params`, and the errors that are left.
+        """Gradient descent on `finetune_cost` in all of `params`, and the remaining errors.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class DBN:
         Returns
         -------
         train_fn : function of the index of a minibatch; updates `params`, returns `finetune_cost`
-        valid_score, test_score : functions of nothing
+        valid_score, test_score : functions without arguments
             Each returns a list with the share of errors in each minibatch of its set.
 
         Raises
@@ -207,19 +207,19 @@ class DBN:
     def sample(
         self, chains: TensorSharedVariable, n_steps: Count = 1000
     ) -> tuple[list[TensorVariable], Updates]:
-        """Draw visible vectors from the model: Gibbs steps in the top RBM, then down once.
+        """Draw visible vectors from the model: Gibbs steps in the top RBM, then one pass down.
 
         Parameters
         ----------
         chains : shared floatX matrix (n_chains, units below the top RBM), values in [0, 1]
-            The visible units of the top RBM. Each call of a compiled function takes them `n_steps`
-            further. `rbm_layers[-1].input` is where data x start.
+            The visible units of the top RBM. Each call of a compiled function moves them on by
+            `n_steps` steps. To start at data x, use `rbm_layers[-1].input`, a function of x.
         n_steps : int or integer scalar, at least 1
 
         Returns
         -------
         outputs : list [mean, sample] of the visible units, both (n_chains, n_ins)
-            P(v = 1 | h1), and v, drawn from it. All hidden units are samples.
+            P(v = 1 | h1), and v, drawn from it. All hidden units on the way are samples.
         updates : dict from shared variable to expression, for `pytensor.function`
             The chains and every random stream.
 
@@ -239,18 +239,23 @@ class DBN:
         return [mean, sample], stream_updates([sample]) | updates
 
     def _check_examples(self, name, examples, batch_size, of):
-        """Raise unless there is at least a minibatch of them; how many minibatches there are."""
+        """The number of whole minibatches; raises if there is none."""
         n_ins = self.rbm_layers[0].n_visible
         check_shared(name, examples, f"floatX matrix of {n_ins} columns")
         check_tensor(name, examples, (None, n_ins))
         return count_batches(len(examples.get_value(borrow=True)), batch_size, of)
 
     def check_datasets(self, datasets: Sequence[LabelledSet], batch_size: int) -> list[int]:
-        """Raise unless `build_finetune_functions` can take these.
+        """Check the arguments of `build_finetune_functions`, and count the minibatches.
 
         Returns
         -------
-        list of the number of whole minibatches in each of the three sets
+        list of int, the number of whole minibatches in each of the three sets
+
+        Raises
+        ------
+        TypeError, ValueError
+            if `build_finetune_functions` would not take them
         """
         if len(datasets) != 3 or any(len(dataset) != 2 for dataset in datasets):
             raise ValueError(
@@ -307,7 +312,7 @@ def _minibatch(index, batch_size):
 
 
 def _as_shared(name, number, dtype):
-    # Shared variables, unlike numbers, are no part of the compiled code: other settings need no
+    # A number would be part of the compiled code. With a shared variable, another setting needs no
     # new compilation.
     if isinstance(number, Variable):
         return number

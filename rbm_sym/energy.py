@@ -1,14 +1,15 @@
 """Energy-based models, and their training by contrastive divergence.
 
-A free energy F gives each visible vector the probability p(v) = exp(-F(v)) / Z, where Z, the sum
-of exp(-F(v)) over all v, is out of reach. The gradient of the negative log-likelihood,
+A free energy F gives each visible vector the probability p(v) = exp(-F(v)) / Z. Z is the sum of
+exp(-F(v)) over all v, which are too many to be summed over. The gradient of the negative
+log-likelihood,
 
     d(-log p(v)) / dθ = dF(v) / dθ - E[dF(v') / dθ],    v' distributed as p,
 
-has a positive phase at the data and a negative phase, an expectation under the model. It is
-estimated by the mean over negative particles: the end of a Markov chain that leaves p unchanged.
-The chain starts from the data (contrastive divergence, CD-k: Hinton 2002) or goes on from where
-the last update left it (persistent contrastive divergence, PCD-k: Tieleman 2008).
+has a positive phase at the data and a negative phase, an expectation under the model. The
+expectation is estimated by the mean over negative particles, the ends of Markov chains that leave p
+unchanged. The chains start from the data (contrastive divergence, CD-k: Hinton 2002) or go on from
+where the last update left them (persistent contrastive divergence, PCD-k: Tieleman 2008).
 """
 
 import pytensor
@@ -34,8 +35,8 @@ class EnergyModel:
       which the first is the batch
     - `params`: list of shared variables
 
-    and defines `free_energy(v)` and `step(v)`. It may override the methods from `chain_start` to
-    `monitoring_cost`, where its chain's state is not the visible vector.
+    and defines `free_energy(v)` and `step(v)`. If the state of its chain is not the visible vector,
+    it also overrides some of the methods from `chain_start` to `check_persistent`.
     """
 
     input: TensorVariable
@@ -73,7 +74,7 @@ class EnergyModel:
         ----------
         chain_end : list, the results of the chain's last step
         persistent : the persistent chain, or None in CD
-        updates : dict that the training function gets; may be added to
+        updates : dict for the training function; what the cost remembers is added to it
         """
         return self.cost(self.negative_particles(chain_end))
 
@@ -91,8 +92,8 @@ class EnergyModel:
         chain_end : list, the results of the last step
         updates : dict with the random streams and, if there is one, the persistent chain
         """
-        # Made even if a persistent chain replaces it: as in the tutorial, the positive phase's
-        # random stream is the first one.
+        # Made even if a persistent chain replaces it, so that the positive phase has the first
+        # random stream, as in the tutorial.
         chain_start = self.chain_start()
         if persistent is not None:
             chain_start = persistent
@@ -115,7 +116,7 @@ class EnergyModel:
         return pt.grad(self.cost(particles), self.params, consider_constant=[particles])
 
     def for_sound_data(self, lr: Scalar) -> TensorVariable:
-        """A learning rate with which a function learns nothing from an unusable minibatch.
+        """The learning rate, checked so that no function learns from an unusable minibatch.
 
         Parameters
         ----------
@@ -123,9 +124,10 @@ class EnergyModel:
 
         Returns
         -------
-        symbolic scalar, equal to `lr`; to compute it raises ValueError if `input` has no rows, or
-        an infinite or undefined number, which a single update would spread over all weights (or if
-        a sum over its rows is one)
+        symbolic scalar, equal to `lr`
+            Its computation raises ValueError if `input` has no rows, or has an infinite or
+            undefined number, which one update would spread over all weights. It also does if a sum
+            over the rows is infinite.
         """
         if not isinstance(lr, Variable):
             lr = pt.constant(lr, dtype=pytensor.config.floatX)
@@ -133,7 +135,7 @@ class EnergyModel:
             lr, pt.gt(self.input.shape[0], 0)
         )
         unusable = "input: this minibatch holds an infinite or undefined number; mend the data"
-        # By way of the sums over examples, which are computed a vector at a time.
+        # The sums over examples are tested, since they are computed a vector at a time.
         finite = pt.all(pt.isfinite(pt.sum(self.input, axis=0)))
         return CheckAndRaise(ValueError, unusable)(lr, finite)
 
@@ -142,9 +144,9 @@ class EnergyModel:
     ) -> tuple[TensorVariable, Updates]:
         """One update of CD-k or PCD-k.
 
-        When the training function runs, a minibatch of no examples, or one with infinite or
-        undefined numbers, is a ValueError. Parameters and persistent chain stay as they were;
-        random streams, and what the monitoring cost counts, may have moved on.
+        The training function raises ValueError for a minibatch without examples, or with infinite
+        or undefined numbers. The parameters and the persistent chain then stay as they were. The
+        random streams, and the state of the monitoring cost, may have moved on.
 
         Parameters
         ----------
@@ -160,8 +162,8 @@ class EnergyModel:
         -------
         monitoring_cost : scalar
         updates : dict from shared variable to expression, for `pytensor.function`
-            The parameters, the persistent chain, what the monitoring cost counts, and every
-            random stream: all that training changes.
+            All that training changes: the parameters, the persistent chain, the state of the
+            monitoring cost (such as the pseudo-likelihood's bit), and every random stream.
 
         Raises
         ------

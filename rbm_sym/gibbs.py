@@ -47,15 +47,15 @@ def gibbs_chain(
         What differs from step to step, such as a temperature: step t gets entry t along the
         leading axis of each. They must be at least `n_steps` long.
     non_sequences : tensor or array, or a list of them
-        What is the same at every step, where this has to be said: a sample drawn before. Anything
-        else `step` may use without being given it.
+        Samples that were drawn before and are the same at every step. `step` can use anything else
+        without getting it as an argument.
     name : str, of the scan in printed graphs and profiles
 
     Returns
     -------
     outputs : what `step` returned, over time: the leading axis of each has length `n_steps`
-        A list, or one variable where `step` returned one variable. A program that takes only
-        the last entry `[-1]` of an output does not pay for storing the others.
+        A list, or one variable where `step` returned one variable. If a program takes only the
+        last entry `[-1]` of an output, the others are not stored.
     updates : dict from shared variable to expression
         The states of the streams after the last step, for `pytensor.function`.
 
@@ -101,7 +101,7 @@ def gibbs_chain(
         if not isinstance(chain_start, list | tuple):
             starts = [None] * (len(outputs) - 1) + starts
         _check_next_states(outputs, starts)
-        # To scan, a length of 1 that is known beforehand is part of the state's type.
+        # For scan, a length that is known to be 1 is part of the state's type.
         outputs = [
             pt.specify_shape(output, start.type.shape)
             if start is not None and 1 in start.type.shape
@@ -120,8 +120,8 @@ def gibbs_chain(
                     "non_sequences"
                 )
 
-        # Scan calls a step function with variables of its own. Ours has been called already: a
-        # second call would make further streams and shift all that are made after them.
+        # Scan calls a step function with its own variables. Ours has been called already: a second
+        # call would make more streams, and all later streams would get other states.
         def step_again(*own_variables):
             ours = [*entries, *states, *step_updates, *unchanging]
             return clone_replace(
@@ -153,7 +153,7 @@ def _listed(tensors):
 
 
 def _as_tensors(argument, values):
-    """Tensors of values, in which None stays."""
+    """The values as tensors; None stays None."""
     tensors = []
     for i, value in enumerate(values):
         try:
@@ -169,8 +169,8 @@ def _as_tensors(argument, values):
 def _call_once(step, *arguments):
     with sharedvalue.collect_new_shareds() as made:
         result = step(*arguments)
-    # A chain inside of a chain: the outer one must hear of the streams made in here, and the
-    # collector above has hidden them from its own.
+    # In a chain inside another, the outer one must know of the streams made here too; the
+    # collector above has hidden them from it.
     outer = sharedvalue.__SHARED_CONTEXT__
     if outer is not None:
         outer.extend(made)
@@ -206,9 +206,9 @@ def _check_next_states(outputs, starts):
 def _set_update(stream, new_state):
     """Let every function that reads the shared variable `stream` move it on to `new_state`.
 
-    On PyTensor's own generators the attribute is deprecated, since PyTensor means to have them
-    passed in and out of every function by hand. Theano's interface has no place for that: a
-    stream is made where it is drawn from, and only this attribute tells functions about it.
+    On PyTensor's own generators the attribute is deprecated: PyTensor wants users to pass the
+    states in and out of every function. Theano's interface has no place for that. A stream is made
+    by the call that draws from it, and only this attribute tells functions about it.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting default_update is deprecated")
@@ -220,7 +220,7 @@ vectorize_any_scan = _vectorize_node.dispatch(Scan)
 
 @_vectorize_node.register(Scan)
 def vectorize_scan(op: Scan, node: Apply, *inputs: Variable) -> Apply | Sequence[Variable]:
-    """What `vectorize_graph` makes of a scan: as PyTensor, but refused where its step draws."""
+    """Vectorize a scan as PyTensor does, but refuse it if its step draws random numbers."""
     if any(isinstance(inner.op, Draw) for inner in op.fgraph.toposort()):
         raise repeated_rows_error("a chain")
     return vectorize_any_scan(op, node, *inputs)

@@ -118,13 +118,13 @@ class LogisticRegression:
         Raises
         ------
         TypeError
-            if `y` is no integer vector
+            if `y` is not an integer vector
         ValueError
-            if one of its classes is out of range: when a function that computes it is called
+            if one of its classes is out of range; raised when a compiled function is called
         """
         y = _as_classes(y)
-        # Compiled code reads what lies beside the matrix, and the gradient's overwrites it, where
-        # an index is out of range.
+        # Compiled code does not check indices. One that is out of range would read memory beside
+        # the matrix, and the gradient would overwrite it.
         in_range = pt.all(pt.ge(y, 0) & pt.lt(y, self.n_out))
         y = CheckAndRaise(ValueError, f"y: classes from 0 to {self.n_out - 1} are needed")(
             y, in_range
@@ -135,7 +135,7 @@ class LogisticRegression:
     def errors(self, y: TensorLike) -> TensorVariable:
         """The share of the batch whose most probable class is not `y`, a float64 scalar.
 
-        `y` is an integer vector (batch,), symbolic or not; else, a TypeError is raised.
+        `y` is an integer vector (batch,), symbolic or not; anything else raises TypeError.
         """
         return pt.mean(pt.neq(self.y_pred, _as_classes(y)))
 

@@ -15,7 +15,7 @@ from rbm_sym.streams import MRG_RandomStreams, Streams
 
 
 class RBM(EnergyModel):
-    """Binary visible units v and hidden units h, with no links inside a layer:
+    """Binary visible units v and hidden units h, with no links inside a layer.
 
         E(v, h) = -b'v - c'h - v'Wh,    p(v, h) = exp(-E(v, h)) / Z
 
@@ -37,7 +37,7 @@ class RBM(EnergyModel):
 
     Attributes
     ----------
-    The parameters, and `params`, the list [W, hbias, vbias].
+    All parameters but `numpy_rng`, and `params`, the list [W, hbias, vbias].
     """
 
     def __init__(
@@ -147,12 +147,12 @@ class RBM(EnergyModel):
     def sample(
         self, chains: TensorSharedVariable, n_steps: Count = 1000
     ) -> tuple[list[TensorVariable], Updates]:
-        """Draw visible vectors from the model: Gibbs steps from where the chains are.
+        """Draw visible vectors from the model by Gibbs steps, from where the chains are.
 
         Parameters
         ----------
         chains : shared floatX matrix (n_chains, n_visible), values in [0, 1]
-            Each call of a compiled function takes them `n_steps` further.
+            Each call of a compiled function moves them on by `n_steps` steps.
         n_steps : int or integer scalar, at least 1
 
         Returns
@@ -174,9 +174,9 @@ class RBM(EnergyModel):
         updates[chains] = sample
         return [mean, sample], updates
 
-    # get_cost_updates(lr, persistent, k) is EnergyModel's. What follows tells it that an RBM's
-    # chain is a chain of hidden units: it starts at the positive phase, and each step, six
-    # results long, passes through the visible ones.
+    # get_cost_updates(lr, persistent, k) is EnergyModel's. The next methods tell it that the state
+    # of an RBM's chain is the hidden units: it starts at the sample of the positive phase, and a
+    # step has the six results of `gibbs_hvh`.
 
     def chain_start(self) -> TensorVariable:
         """The hidden sample of the positive phase, (batch, n_hidden)."""
@@ -214,8 +214,8 @@ class RBM(EnergyModel):
 
             Σ_i log P(v_i | v without i) ≈ n_visible log sigmoid(F(v with bit i flipped) - F(v))
 
-        The bit i is a shared int64 that starts at 0; its step to the next bit is added to
-        `updates`. A scalar, the mean over the batch.
+        A scalar, the mean over the batch. The bit i is a shared int64 that starts at 0; its step
+        to the next bit is added to `updates`.
         """
         bit_i_idx = pytensor.shared(np.int64(0), name="bit_i_idx")
         xi = pt.round(self.input)
@@ -232,7 +232,7 @@ class RBM(EnergyModel):
         """Minus the cross-entropy of the input and its reconstruction sigmoid(pre_sigmoid_nv).
 
         A scalar, the sum over the visible units and the mean over the batch. `updates` is not
-        used; the tutorial has it here.
+        used; it is here because the tutorial has it.
         """
         log_one = log_sigmoid(pre_sigmoid_nv)
         log_zero = log_sigmoid(-pre_sigmoid_nv)

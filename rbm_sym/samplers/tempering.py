@@ -34,11 +34,12 @@ def check_binary(name: str, rbm: RBM) -> None:
 
 
 class TemperedRBM:
-    """The path from independent visible units, β = 0, to an RBM, β = 1:
+    """The path from independent visible units, β = 0, to an RBM, β = 1.
 
         p_β(v, h) ∝ exp((1 - β) a'v + β (b'v + c'h + v'Wh))
 
-    where a sets the base rates (Salakhutdinov and Murray 2008) and β is the inverse temperature.
+    β is the inverse temperature, and a sets the base rates, the means of the units at β = 0
+    (Salakhutdinov and Murray 2008).
 
     Parameters
     ----------
@@ -96,18 +97,18 @@ class TemperedRBM:
 
 
 class ParallelTempering(EnergyModel):
-    """An RBM whose negative particles come from chains at several temperatures that trade places.
+    """An RBM whose negative particles come from chains at several temperatures, which swap states.
 
-    Hot chains wander far, cold ones stay near the modes; by trading states all of them mix
-    (Desjardins et al. 2010; Cho, Raiko and Ilin 2010). It is trained like any model:
+    Hot chains wander far, and cold ones stay near the modes. By swapping states, all of them mix
+    (Desjardins et al. 2010; Cho, Raiko and Ilin 2010). The model is trained like any other:
 
         tempered = ParallelTempering(rbm, np.linspace(0, 1, 10))
         cost, updates = tempered.get_cost_updates(lr, persistent=tempered.new_chain(20))
 
     The state of its chain is the hidden units, (temperatures, chains, n_hidden). A step is a Gibbs
-    step at each temperature; then neighbours at β and β' trade states with probability
-    min(1, exp((β' - β) (s - s'))), s the `TemperedRBM.slope` of a state. This leaves the product of
-    all p_β unchanged. The negative particles are those at β = 1.
+    step at each temperature. Then neighbours at β and β' swap states with probability
+    min(1, exp((β' - β) (s - s'))), where s is the `TemperedRBM.slope` of a state. This leaves the
+    product of all p_β unchanged. The negative particles are the visible samples at β = 1.
 
     Parameters
     ----------
@@ -123,8 +124,8 @@ class ParallelTempering(EnergyModel):
     Attributes
     ----------
     swap_rates : shared floatX vector (temperatures - 1,)
-        The share of chains that traded with the next temperature, in the last step of the last
-        update.
+        The share of chains that swapped states with the next temperature, in the last step of the
+        last update.
     """
 
     def __init__(
@@ -138,7 +139,8 @@ class ParallelTempering(EnergyModel):
         self.tempered = TemperedRBM(rbm, base_vbias)
         self.betas = np.asarray(inverse_temperatures, dtype=floatX)
         no_swaps = np.zeros(len(self.betas) - 1, dtype=floatX)
-        # Of known length: of a single pair, PyTensor tells that it is 1 and insists on it.
+        # The length is given: PyTensor refuses an update of known length 1, as a single pair has,
+        # for a variable of unknown length.
         self.swap_rates = pytensor.shared(no_swaps, shape=no_swaps.shape, name="swap_rates")
 
     def free_energy(self, v_sample: TensorVariable) -> TensorVariable:
@@ -152,12 +154,12 @@ class ParallelTempering(EnergyModel):
         return pytensor.shared(np.zeros(shape, pytensor.config.floatX), name="tempered_chain")
 
     def chain_start(self) -> TensorVariable:
-        """The hidden sample of the positive phase, at each temperature."""
+        """The hidden sample of the positive phase, the same at each temperature."""
         h_sample = self.rbm.chain_start()
         return pt.repeat(h_sample[None], len(self.betas), axis=0)
 
     def transition(self, chain_state: TensorVariable) -> list[TensorVariable]:
-        """[swap rates, visible samples, hidden samples], these (temperatures, chains, units)."""
+        """[swap rates, visible samples, hidden samples]; samples (temperatures, chains, units)."""
         n_temperatures, n_chains = len(self.betas), chain_state.shape[1]
         beta = pt.repeat(self.betas, n_chains)[:, None]
         h_sample = chain_state.reshape((n_temperatures * n_chains, self.rbm.n_hidden))
@@ -174,7 +176,7 @@ class ParallelTempering(EnergyModel):
         return [swap_rates, v_sample[order, chains], h_sample[order, chains]]
 
     def _trade(self, slope):
-        """Offer each two neighbours to trade their states, from the hottest pair to the coldest.
+        """Swap the states of neighbours or not, pair after pair from the hottest to the coldest.
 
         Parameters
         ----------
@@ -182,8 +184,8 @@ class ParallelTempering(EnergyModel):
 
         Returns
         -------
-        accepted : boolean (temperatures - 1, chains)
-        order : integer (temperatures, chains), the place that each state comes from
+        accepted : boolean (temperatures - 1, chains), whether the states of a pair are swapped
+        order : integer (temperatures, chains), the temperature that each state comes from
         """
 
         def trade(order, hotter, distance, slope):

@@ -1,4 +1,4 @@
-"""The two kinds of random streams that Theano had."""
+"""The two kinds of random streams in Theano."""
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
@@ -45,11 +45,11 @@ Size = int | Sequence[Count] | TensorVariable
 
 
 class Streams:
-    """What both kinds of streams have in common: their states, in call order."""
+    """What both kinds have in common: `states`, those of all their streams in call order."""
 
-    name: str
-    # How the products and sums in an affine transform are rounded: see generators.Affine.
-    fused: bool
+    name: str | None = None
+    # How products and sums are rounded: see `arithmetic.Affine`.
+    fused: bool | None = None
     # Each kind draws in its own way.
     uniform: Callable[..., TensorVariable]
     normal: Callable[..., TensorVariable]
@@ -82,12 +82,12 @@ class Streams:
 
 
 class RandomStreams(Streams):
-    """Streams of NumPy's `RandomState` (MT19937), as theano.tensor.shared_randomstreams.
+    """Streams of NumPy's `RandomState` (MT19937), as in theano.tensor.shared_randomstreams.
 
     Parameters
     ----------
     seed : int in [0, 2**32), array of such, or None
-        Seeds the generator that seeds the streams; None takes entropy from the system.
+        Seed of the generator that seeds the streams; None takes entropy from the system.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class RandomStreams(Streams):
         self.gen_seedgen = _seed_generator(seed)
 
     def seed(self, seed: int | Sequence[int] | np.ndarray | None = None) -> None:
-        """Start all streams anew from `seed` (None: the seed given first)."""
+        """Start all streams anew from `seed`; None takes the seed of the constructor."""
         seed_generator = _seed_generator(self.default_instance_seed if seed is None else seed)
         for state in self.states:
             state.set_value(mersenne_twister_state(seed_generator.randint(2**30)), borrow=True)
@@ -124,8 +124,8 @@ class RandomStreams(Streams):
         size : tuple or list of ints and integer scalars, or integer vector, or None
             Shape of the result; None takes the shape of `low` and `high` broadcast.
         low, high : number or tensor that broadcasts to `size`
-        ndim : int, needed where `size` is a vector whose length cannot be known
-        dtype : str; None takes floatX, or the wider dtype of `low` and `high`
+        ndim : int, needed if `size` is a vector of unknown length
+        dtype : str; None takes the widest of floatX and the dtypes of `low` and `high`
 
         Returns
         -------
@@ -170,8 +170,9 @@ class RandomStreams(Streams):
         size, ndim : as for `uniform`; `size` None takes the shape of `n` and `p` broadcast
         n : int or integer tensor, at least 0
         p : number or tensor in [0, 1]
-        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
-            product with floatX weights should be floatX.
+        dtype : str
+            The default is Theano's int64. A sample that is multiplied with floatX weights should
+            be floatX.
 
         Returns
         -------
@@ -196,23 +197,23 @@ class RandomStreams(Streams):
 
 
 class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
-    """Streams of MRG31k3p, as theano.sandbox.rng_mrg.
+    """Streams of MRG31k3p, as in theano.sandbox.rng_mrg.
 
-    A draw of symbolic size is taken from 15,360 parallel streams, one of constant size n from
-    max(1, n // 6) streams, at most 15,360.
+    A draw of symbolic size comes from 15,360 parallel streams. A draw of constant size n comes from
+    n // 6 streams, or from n if n is at most 6, but never from more than 15,360.
 
     Parameters
     ----------
     seed : int in [1, 2147462579), or six ints
         One integer stands for all six. The first three lie in [0, 2147483647), the last three
-        in [0, 2147462579), and neither three are all zero.
+        in [0, 2147462579). Neither the first three nor the last three may all be 0.
 
     Raises
     ------
     ValueError
         for a seed out of range
     TypeError
-        for a seed that is neither an integer nor six
+        for a seed that is neither one integer nor six
     """
 
     name = "mrg"
@@ -224,11 +225,11 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         self.set_rstate(seed)
 
     def set_rstate(self, seed: int | Sequence[int]) -> None:
-        """Let the next stream start at `seed` (as for the constructor)."""
+        """Let the next stream start at `seed`, as for the constructor."""
         self.rstate = _mrg_seed(seed)
 
     def seed(self, seed: int | Sequence[int] | None = None) -> None:
-        """Start all streams anew from `seed` (None: the seed given first)."""
+        """Start all streams anew from `seed`; None takes the seed of the constructor."""
         self.set_rstate(self.default_instance_seed if seed is None else seed)
         for state in self.states:
             n_streams = state.get_value(borrow=True).shape[1]
@@ -250,9 +251,10 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         size : tuple of ints and integer scalars, or integer vector
             Shape of the result.
         low, high : number or tensor that broadcasts to `size`; both are cast to `dtype`
-        ndim : int, needed where `size` is a vector whose length cannot be known
-        dtype : "float32" or "float64"; None takes floatX, or the wider dtype of low and high
-        nstreams : int, overrides the number of parallel streams
+        ndim : int, needed if `size` is a vector of unknown length
+        dtype : "float32" or "float64"; None takes the widest of floatX and the dtypes of `low` and
+            `high`
+        nstreams : int, the number of parallel streams, if it is to be another one
 
         Returns
         -------
@@ -278,15 +280,15 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
     ) -> TensorVariable:
         """Draw from the normal distribution of mean `avg` and standard deviation `std`.
 
-        By the transform of Box and Muller (1958): the first half of the uniform draws gives the
-        radii, the second half the angles. `size` may also be a list or one integer; the rest
-        as for `uniform`.
+        The transform of Box and Muller (1958) takes the radii from the first half of the uniform
+        draws and the angles from the second half. `size` may also be a list or one integer; the
+        other arguments and the result are as for `uniform`.
         """
         avg, std, dtype = as_floats(avg, std, dtype)
         shape = draw_shape(size, ndim)
         n = pt.as_tensor_variable(product(shape))
         n_even = n + n % 2
-        # A symbolic size, even where it could be known: Theano draws from 15,360 streams here.
+        # The size is symbolic even if it is known, since Theano draws from 15,360 streams here.
         u = self.uniform(pt.stack([n_even]), ndim=1, dtype=dtype, nstreams=nstreams)
         z = BoxMuller()(u)[:n]
         avg, std = pt.cast(avg, dtype), pt.cast(std, dtype)
@@ -305,12 +307,13 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
 
         Parameters
         ----------
-        size : tuple of ints and integer scalars, or integer vector; needed
+        size : tuple of ints and integer scalars, or integer vector; None is refused
         n : 1 (Theano's MRG streams draw no other binomial)
         p : number or tensor in [0, 1] that broadcasts to `size`
         ndim, nstreams : as for `uniform`
-        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
-            product with floatX weights should be floatX.
+        dtype : str
+            The default is Theano's int64. A sample that is multiplied with floatX weights should
+            be floatX.
 
         Returns
         -------
@@ -332,7 +335,13 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
 
 
 def make_streams(kind: str, numpy_rng: np.random.RandomState) -> Streams:
-    """Streams of the kind "mrg" or "shared", seeded by a RandomState as in the tutorial."""
+    """Streams of one of the two kinds, with a seed drawn from a RandomState as in the tutorial.
+
+    Parameters
+    ----------
+    kind : "mrg" for MRG_RandomStreams, "shared" for RandomStreams
+    numpy_rng : numpy.random.RandomState
+    """
     streams = {"mrg": MRG_RandomStreams, "shared": RandomStreams}
     return streams[kind](numpy_rng.randint(2**30))
 

@@ -12,17 +12,17 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rbm_sym.internal.types import Updates
 
-# Held while a chain is built and while a stream is made. PyTensor tells scan which shared variables
-# a step has made by one list for the whole process, in which those of another thread would be too.
+# Held while a chain is built and while a stream is made. PyTensor notes the shared variables that a
+# step has made in one list for the whole process; another thread's would be in it too.
 building = threading.RLock()
 
 
 class StreamState(TensorSharedVariable):
-    """The state of a random stream: a shared variable that never stands still unnoticed.
+    """The state of a random stream: a shared variable that is not used without its update.
 
-    `pytensor.scan` takes the update off a stream that its step has made, and returns it for the
-    caller to pass on. A function that is compiled without it would draw the same numbers at each
-    call; here it raises an error when it is called.
+    `pytensor.scan` removes the update of a stream that its step has made, and returns it for the
+    caller to pass on. A function that is compiled without this update would draw the same numbers
+    at each call. Instead, it raises an error when it is called.
     """
 
     @property
@@ -54,7 +54,7 @@ def stream_updates(outputs: Iterable[Variable]) -> Updates:
     Raises
     ------
     ValueError
-        for a shared random generator without an update, which would repeat its draws forever
+        for a shared random generator without an update, which would repeat its draws at each call
     """
     updates: Updates = {}
     reached = list(outputs)
@@ -73,5 +73,5 @@ def stream_updates(outputs: Iterable[Variable]) -> Updates:
         if not new:
             return updates
         updates |= new
-        # How far a stream moves may depend on the draw of another one.
+        # How far a stream moves may depend on another stream's draw.
         reached = list(new.values())
