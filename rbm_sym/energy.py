@@ -125,9 +125,9 @@ class EnergyModel:
         Returns
         -------
         symbolic scalar, equal to `lr`
-            Its computation raises ValueError if `input` has no rows, or has an infinite or
-            undefined number, which one update would spread over all weights. It also does if a sum
-            over the rows is infinite.
+            Its computation raises ValueError if `input` has no rows, if it has an infinite or
+            undefined number, or if a sum over the rows is infinite. An update by one such number
+            would spread it over all weights.
         """
         if not isinstance(lr, Variable):
             lr = pt.constant(lr, dtype=pytensor.config.floatX)
@@ -162,8 +162,8 @@ class EnergyModel:
         -------
         monitoring_cost : scalar
         updates : dict from shared variable to expression, for `pytensor.function`
-            All that training changes: the parameters, the persistent chain, the state of the
-            monitoring cost (such as the pseudo-likelihood's bit), and every random stream.
+            All that training changes: the parameters, the persistent chain, every random stream,
+            and the state of the monitoring cost, such as the bit of the pseudo-likelihood.
 
         Raises
         ------

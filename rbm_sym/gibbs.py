@@ -62,11 +62,11 @@ def gibbs_chain(
     Raises
     ------
     TypeError
-        if `step` returns no variables, or a state of another type than its start, or
-        `n_steps` is no integer, or one of the sequences is a scalar, or an argument is no tensor
+        if `step` does not return variables; if a state has another type than its start; if
+        `n_steps` is not an integer; if a sequence is a scalar; if an argument is not a tensor
     ValueError
-        if `n_steps` is below 1, or `step` draws from a stream made outside of it, or returns
-        another number of results than `chain_start` has entries, or none of these is a state
+        if `n_steps` is below 1; if `step` draws from a stream that was made outside of it; if it
+        does not return a result for each entry of `chain_start`; if none of these is a state
 
     Several threads may call this at once; one builds its chain after the other.
     """

@@ -175,8 +175,8 @@ class RBM(EnergyModel):
         return [mean, sample], updates
 
     # get_cost_updates(lr, persistent, k) is EnergyModel's. The next methods tell it that the state
-    # of an RBM's chain is the hidden units: it starts at the sample of the positive phase, and a
-    # step has the six results of `gibbs_hvh`.
+    # of an RBM's chain is the hidden units. The chain starts at the sample of the positive phase,
+    # and a step has the six results of `gibbs_hvh`.
 
     def chain_start(self) -> TensorVariable:
         """The hidden sample of the positive phase, (batch, n_hidden)."""

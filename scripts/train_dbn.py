@@ -52,8 +52,8 @@ def train(args, run):
     """Make what is left of a run: load data, build graphs, pretrain each layer, draw samples, tune.
 
     A stage is an epoch of a layer's pretraining, or the updates of fine-tuning between two
-    validations. The run records the seconds of each stage, the validation error after each stage of
-    fine-tuning, and the test error if that validation error is the least so far.
+    validations. The run records the seconds of each stage, and the validation error after each
+    stage of fine-tuning. If that error is the least so far, it records the test error too.
     """
     with one_line_errors(ValueError, TypeError):
         pytensor.config.floatX = args.floatX

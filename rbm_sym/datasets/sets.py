@@ -30,8 +30,7 @@ def load_data(dataset: str | Path) -> list[LabelledSet]:
     list of three (x, y) pairs: training, validation, test
         x : shared floatX matrix, shape (pictures, pixels), grey levels in [0, 1].
         y : int32 vector, shape (pictures,), the class of each picture. As in the tutorial, it
-            is the cast of a shared floatX vector, so that a device that stores only floats can
-            hold the labels too.
+            is the cast of a shared floatX vector, which can be on a device that stores only floats.
 
     Raises
     ------
@@ -75,8 +74,8 @@ def read_arrays(dataset: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
     dataset : str or path
         - ``"digits"``: the 12,000 MNIST digits that come with the package (10,000 training,
           1,000 validation, 1,000 test);
-        - ``"mnist"``: all of MNIST, downloaded on first use into the folder that the environment
-          variable RBM_SYM_DATA names (by default rbm_sym in the user's cache folder);
+        - ``"mnist"``: all of MNIST. On first use it is downloaded into the folder of the
+          environment variable RBM_SYM_DATA (by default rbm_sym in the user's cache folder);
         - a pickle of three (x, y) pairs of arrays, gzipped or not, such as ``mnist.pkl.gz``;
         - a folder of four IDX files, gzipped or not, or one of the four; the last sixth of
           the training pictures becomes the validation set;
@@ -103,9 +102,9 @@ def read_arrays(dataset: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
     OSError
         If a file cannot be opened, or the cache folder cannot be written.
     ValueError
-        If a file is damaged or has another format, or if a pickle asks for more than arrays in
-        tuples and lists (it is refused before any code in it runs); if pictures lie outside
-        [0, 1] or are NaN; if the numbers of pictures, labels or pixels do not fit.
+        If a file is damaged or has another format; if a pickle asks for more than arrays in
+        tuples and lists; if pictures lie outside [0, 1] or are NaN; if the numbers of pictures,
+        labels or pixels do not fit. A pickle is refused before any code in it runs.
     """
     if not isinstance(dataset, str | os.PathLike):
         raise TypeError(

@@ -30,9 +30,8 @@ def check_memory(n_bytes, what):
 def free_memory():
     """Bytes that this process can take without swapping; None where the system does not say.
 
-    It is the least of three numbers: what Linux calls available, what is left to the process's
-    control group (the memory of a container, for example), and what is left of the process's own
-    address space.
+    It is the least of three numbers. They are what Linux calls available, what is left to the
+    process's control group, such as a container, and what is left of the process's address space.
     """
     found = [_available(), _left_of_control_group(), _left_of_address_space()]
     return min((n_bytes for n_bytes in found if n_bytes is not None), default=None)

@@ -8,10 +8,10 @@ it is estimated from two sides:
 - Annealed importance sampling walks from a distribution with a known Z to the RBM (Neal 2001;
   Salakhutdinov and Murray 2008). The expectation of the walks' weights is Z, so that the estimate
   of log Z tends to be too small.
-- Reverse walks start at samples of the RBM. The expectation of their weights is 1 / Z, so that the
-  estimate tends to be too large (Burda, Grosse and Salakhutdinov 2015 start at examples).
+- Reverse walks start at samples of the RBM. (Those of Burda, Grosse and Salakhutdinov 2015 start at
+  examples.) The expectation of their weights is 1 / Z, so that the estimate tends to be too large.
 
-If the two agree, the true value lies between them, provided that the reverse walks did start at
+If the two agree, the true value lies between them. This holds if the reverse walks did start at
 samples of the RBM: a mode that no walk has found is missing from both. All logarithms are natural.
 """
 

@@ -2,7 +2,7 @@
 
 Walks from a distribution with a known Z to the RBM have weights whose expectation is Z (Neal 2001;
 Salakhutdinov and Murray 2008). Reverse walks, from samples of the RBM, have weights whose
-expectation is 1 / Z (Burda, Grosse and Salakhutdinov 2015 start at examples).
+expectation is 1 / Z. (Those of Burda, Grosse and Salakhutdinov 2015 start at examples.)
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -138,7 +138,7 @@ class _Walk:
         W, hbias, vbias = parameters_of(rbm)
         check_count("n_runs", n_runs, of="run")
         if n_runs < 2:
-            raise ValueError("n_runs: at least 2 runs are needed to tell the error, not 1")
+            raise ValueError("n_runs: at least 2 runs are needed for a standard error, not 1")
         if temperatures is None:
             temperatures = standard_temperatures()
         check_inverse_temperatures("temperatures", temperatures, first=0)

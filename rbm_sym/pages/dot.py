@@ -1,7 +1,7 @@
 """PyTensor graphs in the DOT language, with the attributes that PyTensor's d3viz needs.
 
-d3viz has a formatter of its own. But it needs Graphviz, it leaves out the inside of a scan, and it
-names an operation by its class, which is "Elemwise" for every elementwise function.
+d3viz has a formatter of its own, but this needs Graphviz and leaves out the inside of a scan. It
+also names an operation by its class, which is "Elemwise" for every elementwise function.
 """
 
 import json
@@ -92,7 +92,7 @@ def operation(node, outputs, names):
 def scan_step(node, outputs, names):
     """The cluster of a scan's inner graph, and the attributes by which d3viz can open it.
 
-    These say where edges go when the scan is open: edges to the scan lead to the inputs of its
+    These say where edges go when the scan is open. Edges to the scan lead to the inputs of its
     inner graph, and edges from the scan begin at its outputs.
     """
     inner_inputs, inner_outputs = node.op.inner_inputs, node.op.inner_outputs

@@ -1,7 +1,7 @@
 """Results that are written into the memory of an input.
 
 What is recognised: an Op of this package that could overwrite its first input, if nothing else
-reads that input afterwards: the state of a random stream, or weights that are updated.
+reads that input afterwards. Such inputs are the states of random streams, and updated weights.
 
 What takes its place: the same Op with `inplace` set. It cannot be in the graph from the beginning,
 because scan accepts no inner graph with an Op that destroys its input.

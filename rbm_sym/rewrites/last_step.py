@@ -1,7 +1,7 @@
 """Results of a scan of which only the last step is read.
 
-What is recognised: a result of a scan of which only the last entry is used, `result[-1]`, such as
-the negative particles at the end of a Gibbs chain, or the pre-sigmoid activation of the last step.
+What is recognised: a result of a scan of which only the last entry is used, `result[-1]`. Examples
+are the negative particles at the end of a Gibbs chain, or the pre-sigmoid activation there.
 
 What takes its place: a state. Each step passes its result to the next one, which ignores it. The
 result of the last step remains.
@@ -12,8 +12,8 @@ with their number.
 
 A scan without steps has no last one, and raises IndexError when it runs. (PyTensor alone gives
 whatever is in memory there, or an empty array.) In a graph with an `ifelse`, numba computes both
-branches, so that this error could come from the branch that is not chosen. There, scans with an
-unknown number of steps stay as they are.
+branches, so that the branch that is not chosen could raise this error. There, scans with an unknown
+number of steps stay as they are.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
 """All rewrites of this package, in the order in which they act on a graph.
 
 PyTensor rewrites a graph in stages, and each stage has a position (`pytensor.compile.optdb`). It
-merges equal nodes at 0, makes the canonical form at 1, gives scans their final form from 1.6 on,
-chooses fast forms at 2, fuses elementwise operations from 48 on, and lets Ops overwrite their
-inputs from 49.5 on. Our rewrites stand between these. The modules say what a rewrite recognises;
-this list says where it acts and why there.
+merges equal nodes at 0, makes the canonical form at 1, and gives scans their final form from 1.6
+on. It chooses fast forms at 2, fuses elementwise operations from 48 on, and lets Ops overwrite
+their inputs from 49.5 on. Our rewrites stand between these. The modules say what a rewrite
+recognises; this list says where it acts and why there.
 """
 
 from typing import NamedTuple

@@ -8,9 +8,9 @@ import numpy as np
 class EarlyStopping:
     """Ends training when the validation error has not fallen enough for long enough.
 
-    Training makes at least `patience` updates. When the error falls below `threshold` times the
-    least one before, training goes on at least until it has made `increase` times the updates made
-    so far. This is the tutorial's rule; Prechelt (1998) compares others.
+    Training makes at least `patience` updates. If the error falls below `threshold` times the least
+    one before, training makes at least `increase` times as many updates as so far. This is the
+    tutorial's rule; Prechelt (1998) compares others.
 
     Parameters
     ----------

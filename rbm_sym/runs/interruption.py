@@ -23,8 +23,8 @@ class Interruption:
     ----------
     is_programs : bool
         Whether the run is the whole program. If so, signals outside of `postponed` are handled here
-        too, as long as the Interruption is entered: they end the process with a line that says how
-        to resume. If not, as in a notebook, signals outside keep their former handlers.
+        too, as long as this context is open. They end the process with a line that says how to
+        resume. If not, as in a notebook, signals outside keep their former handlers.
 
     Attributes
     ----------

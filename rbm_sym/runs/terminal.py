@@ -64,8 +64,8 @@ def one_line_errors(*errors):
 
     The line begins with the program's name.
 
-    A pipe whose reader has ended, as in `... | head`, is not an error: if these classes include
-    BrokenPipeError, the program ends without a message, with the exit status that shells use then.
+    A pipe whose reader has ended, as in `... | head`, is not an error. If these classes include
+    BrokenPipeError, the program then ends without a message, with the exit status that shells use.
     """
     try:
         try:

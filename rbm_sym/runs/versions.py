@@ -29,8 +29,8 @@ FEATURES, SOURCE = "processor features", "source of "
 def versions():
     """What decides how results are rounded, apart from settings and data: {name: text}.
 
-    The result stays as it was at the first call, since a later change of the source on the disk
-    does not change the code that runs.
+    The result stays as it was at the first call: if the source on the disk is changed later, the
+    code that runs is still the old one.
     """
     target = cpu_target.target_context.codegen()
     _, processor, features = target.magic_tuple()

@@ -91,9 +91,9 @@ class Bernoulli(Draw):
 def vectorize_draw(op, node, state, *parameters):
     """Vectorize a draw whose parameters get more axes; refuse it if it is not a Bernoulli sample.
 
-    A Bernoulli sample makes a draw for each number of its new shape, one after the other, and its
-    next state is the one after all of them. Other draws are vectors, whose length may depend on the
-    new axes.
+    A Bernoulli sample makes a draw for each number of its new shape, one after the other. Its next
+    state is the one after all of them. Other draws are vectors, whose length may depend on the new
+    axes.
     """
     if state.type.ndim == op.state_type.ndim and isinstance(op, Bernoulli):
         return op.make_node(state, *parameters)

@@ -3,8 +3,8 @@
     E(v, h) = Σ_j (v_j - b_j)² / (2 σ_j²) - c'h - Σ_j (v_j / σ_j²) (W h)_j
 
 (Cho, Ilin and Raiko 2011). Given h, unit j is normal with mean (b + W h)_j and variance σ_j². Given
-v, hidden unit i is 1 with probability sigmoid(c + (v / σ²)'W)_i. So the scale of W is that of the
-data, and the right learning rate depends on it: standardise the data first, or take a smaller rate.
+v, hidden unit i is 1 with probability sigmoid(c + (v / σ²)'W)_i. So the scale of W, and the right
+learning rate, depend on that of the data: standardise the data first, or take a smaller rate.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     F(v) = |v|² / (2 s²) - Σ_i a_i log(1 + exp(c_i + (v'W)_i))
 
 With all a_i = 1, this would be the free energy of an RBM with Gaussian visible units. With other a,
-there is no layer of hidden units to sample. But the gradient of F is enough: a step goes down along
-it, with noise, and is accepted or not so that exp(-F(v)) / Z stays unchanged (Rossky, Doll and
+there is no layer of hidden units to sample. But the gradient of F is enough. A step goes down along
+it, with noise. It is accepted or not, so that exp(-F(v)) / Z stays unchanged (Rossky, Doll and
 Friedman 1978; Roberts and Tweedie 1996).
 """
 

@@ -83,8 +83,8 @@ SUFFIX = "." + hashlib.sha256(VERSIONS.encode()).hexdigest()[:8]
 class CheckedFiles(IndexDataCacheFile):
     """Numba's files for one function, an index and machine code, with a check for damage.
 
-    Each begins with the SHA-256 of the rest. Machine code is stored with the key that it was made
-    for, because an index may be older or newer than the file that it points to.
+    Each begins with the SHA-256 of the rest. An index may be older or newer than the machine code
+    that it points to, so that the machine code is stored with its key.
     """
 
     def __init__(self, cache_path, filename_base, source_stamp):

@@ -1,9 +1,9 @@
 """Numba's versions of the Ops that draw, and of the arithmetic on draws.
 
-A generator gives a function `fill(state, first, draws, norm)`. It makes the draws of a call from
-number `first` on, and returns how many it made: all that fit into `draws`, or as many as it can
-make in one go. `norm` is the factor from integers to floats, if there is one. All functions keep to
-strict floating point, since fused or reordered operations would change bits.
+A generator gives a function `fill(state, first, draws, norm)`. It fills `draws` with the draws of a
+call from number `first` on, and returns how many it made, which may be fewer than fit. `norm` is
+the factor from integers to floats, if there is one. All functions keep to strict floating point,
+since fused or reordered operations would change bits.
 """
 
 from types import FunctionType

@@ -3,7 +3,8 @@
 What is recognised: `sigmoid` and `softplus` of floating-point tensors.
 
 What takes its place: the same two functions, built from operations that LLVM can apply to whole
-vectors: additions, multiplications, roundings and shifts, without calls of the C library's exp.
+vectors. These are additions, multiplications, roundings and shifts; the C library's exp is not
+called.
 
 Why it is faster: PyTensor's own functions are computed one number at a time, since numba has no
 vectorised exp. A vector of eight or sixteen numbers takes about the time of one number.

@@ -1,10 +1,10 @@
 """Fingerprints of all that compiled functions depend on: the keys of their machine code on disk.
 
 Two functions have the same fingerprint only if they compute the same in the same way. It covers the
-function's own code and everything that the code uses: inlined functions, constants, types,
-intrinsics, the content of closures, and the versions of the libraries that compile it. So machine
-code can be used only for the function that it was made from, and no version numbers have to be
-kept by hand.
+function's own code, everything that the code uses, and the versions of the libraries that compile
+it. What the code uses are inlined functions, constants, types, intrinsics and the content of
+closures. So machine code can be used only for the function that it was made from, and no version
+numbers have to be kept by hand.
 """
 
 import dis

@@ -21,7 +21,7 @@ from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
 
 from rbm_sym.link.numba.fingerprint import fingerprint
 
-# LLVM's floating-point flags for code in which nothing depends on the last bit: numbers may be
+# LLVM's floating-point flags for code in which nothing depends on the last bit. Numbers may be
 # added up in another order, and products may be added before they are rounded.
 FREE = frozenset({"arcp", "contract", "afn", "nsz", "reassoc"})
 

@@ -38,8 +38,8 @@ DENSEST_ROW = 0.4
 # Numbers that are counted between two tests whether x is too dense already.
 COUNTED_AT_ONCE = 4096
 
-# Cache lines of numbers that are summed together: in a panel (see `panels`), which is in a near
-# cache, and in other rows, of which longer pieces are fetched faster.
+# Cache lines of numbers that are summed together, in a panel (see `panels`) and in other rows. A
+# panel is in a near cache; from other rows, longer pieces are fetched faster.
 PANEL_LINES = 2
 ROW_LINES = 8
 
@@ -187,7 +187,7 @@ def _multiply_with_gemv(matrix, vector, scales, product):
 
 @numba_njit
 def _multiply_with_blas(x, y, scales, product):
-    # Copies are made here and passed to a function as arguments: numba frees an array after its
+    # Copies are made here and passed to a function as arguments. Numba frees an array after its
     # last use, and the use of its address does not count.
     if product.shape[0] == 1:
         _multiply_with_gemv(_readable(y).T, flat(x), scales, product)

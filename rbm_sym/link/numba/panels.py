@@ -3,8 +3,8 @@
 What is recognised: a matrix, such as W or W', that a scan takes from outside and uses as the right
 factor of products. A Gibbs step has one product with each.
 
-What takes its place: before the scan, `Panels` makes a copy of the matrix, if the scan will use it
-often enough to be worth that. The products then read its rows from the copy.
+What takes its place: `Panels` makes a copy of the matrix before the scan, if the scan will use it
+often enough. The products then read its rows from the copy.
 
     the matrix (m, n)  →  | panel 0 | panel 1 | … |  each m rows of two cache lines, contiguous
 
@@ -34,8 +34,8 @@ from rbm_sym.link.numba.multiplication import PANEL_LINES
 from rbm_sym.link.numba.products import SparseProduct
 from rbm_sym.link.numba.vectors import TILE, address, copy_line, transpose_tile
 
-# Rows of left factors that have to be multiplied with the matrix to make the copy worth it: for a
-# matrix with contiguous columns, and for one with contiguous rows.
+# Rows of left factors from which on the copy is worth it. The first number is for a matrix with
+# contiguous columns, the second for one with contiguous rows.
 ROWS_WORTH_A_TRANSPOSITION = 16
 ROWS_WORTH_A_COPY = 128
 

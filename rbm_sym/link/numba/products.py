@@ -3,7 +3,7 @@
 What is recognised: every product of two floating-point matrices (PyTensor's `Dot`).
 
 What takes its place: `SparseProduct`, which looks at its left factor x when it runs. Pictures and
-samples of binary units are mostly zeros: in MNIST one pixel in eight is on, in a trained hidden
+samples of binary units are mostly zeros. In MNIST one pixel in eight is on, and in a trained hidden
 layer one unit in twelve. Row i of the product x y is then the sum of those rows of y that x[i]
 selects, weighted:
 

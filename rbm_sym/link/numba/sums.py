@@ -1,8 +1,7 @@
 """Sums over the rows or the columns of a matrix: over examples, or over units.
 
 What is recognised: the sum of a floating-point matrix over one axis. A sum over examples may also
-be written as a product with a column of equal numbers, x' c = c Σ_i x[i], as in the gradient of a
-visible bias.
+be a product with a column of equal numbers, x' c = c Σ_i x[i]. The gradient of a visible bias is.
 
 What takes its place: `MatrixSum`, a plain double loop.
 
