@@ -27,7 +27,7 @@ STEPS_AT_ONCE = 100
 
 
 def standard_temperatures() -> np.ndarray:
-    """The 14,500 inverse temperatures of Salakhutdinov and Murray (2008), denser towards 1."""
+    """The 14,501 inverse temperatures of Salakhutdinov and Murray (2008), denser towards 1."""
     return np.concatenate(
         [
             np.arange(500) / 1000,
