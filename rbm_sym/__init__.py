@@ -1,8 +1,8 @@
 """Restricted Boltzmann machines and other energy-based models, as PyTensor graphs.
 
-To read in this order: `rbm`, the tutorial's model, on `energy` (contrastive divergence for any
-energy), `gibbs` (chains), `update_rules` and `logistic`; `mlp` and `dbn`, its deep network. What
-the other folders hold, each says in its first lines.
+Read the modules in this order: `rbm`, the tutorial's model; what it is built on, `energy`
+(contrastive divergence for any energy), `gibbs` (chains), `update_rules` and `logistic`; then `mlp`
+and `dbn`, the tutorial's deep network. The first lines of each folder say what it holds.
 """
 
 __version__ = "0.2.0.dev0"

@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.internal.files import MOST_BYTES, read_npz, read_to_end, whole_file
 
@@ -11,15 +15,15 @@ SETTINGS = "settings"
 CHECKSUM = "sha256"
 
 
-def save_arrays(path, arrays, settings):
-    """Write arrays and settings to an `.npz` file, with a checksum of them all.
+def save_arrays(path: str | Path, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
+    """Write arrays and settings to an `.npz` file, with a checksum of all of them.
 
-    What stood under `path` is replaced by a whole file or not at all.
+    An older file at `path` is replaced by a whole new one, or stays as it is.
 
     Parameters
     ----------
     path : str or path
-    arrays : dict from name to numeric array; the names "settings" and "sha256" are taken
+    arrays : dict from name to numeric array; the names "settings" and "sha256" are reserved
     settings : dict that JSON can hold; stored as text, so that nothing in the file is pickled
 
     Raises
@@ -27,23 +31,25 @@ def save_arrays(path, arrays, settings):
     OSError
         if the file cannot be written
     ValueError
-        if the arrays are larger than a file that is read
+        if the arrays are larger than `load_arrays` would read
     """
     n_bytes = sum(array.nbytes for array in arrays.values())
-    if n_bytes > MOST_BYTES - 2**20:  # of which headers and settings take a little
+    if n_bytes > MOST_BYTES - 2**20:  # headers and settings need a little of it
         raise ValueError(
             f"arrays: at most {MOST_BYTES / 1e9:.1f} GB can be saved, not {n_bytes / 1e9:.1f} GB; "
             "make the model smaller"
         )
     arrays = arrays | {SETTINGS: np.array(json.dumps(settings))}
     arrays |= {CHECKSUM: np.array(checksum(arrays))}
-    # An open file: given a name, savez would add a suffix where it misses one.
+    # An open file, because savez would add a suffix to a name that has none.
     with whole_file(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)
 
 
-def load_arrays(path, names=None):
-    """Read what `save_arrays` has written.
+def load_arrays(
+    path: str | Path, names: Sequence[str] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a file of `save_arrays`.
 
     Parameters
     ----------
@@ -60,7 +66,7 @@ def load_arrays(path, names=None):
     OSError
         if there is no such file, or it cannot be read
     ValueError
-        if the file is damaged, or lacks one of the names, or an array is not numeric
+        if the file is damaged, or one of the names is missing, or an array is not numeric
     """
     try:
         with open(path, "rb") as file:
@@ -72,12 +78,12 @@ def load_arrays(path, names=None):
         missing = [name for name in [*(names or []), SETTINGS] if name not in held]
         if missing:
             raise ValueError(f"{missing[0]} is missing")
-        # Files of version 0.1.0 have no checksum but those of the .npz format.
+        # Files of version 0.1.0 have only the checksums of the .npz format.
         if CHECKSUM in held and str(held.pop(CHECKSUM)) != checksum(held):
             raise ValueError("its SHA-256 is not that of its arrays")
         settings = json.loads(str(held.pop(SETTINGS)))
         if not isinstance(settings, dict):
-            raise ValueError("its settings are no dictionary")
+            raise ValueError("its settings are not a dictionary")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a whole file of this program: {error}") from error
     arrays = held if names is None else {name: held[name] for name in names}
@@ -87,8 +93,11 @@ def load_arrays(path, names=None):
     return arrays, settings
 
 
-def checksum(arrays):
-    """The SHA-256, in hexadecimal digits, of a dict from name to array: names, types and all."""
+def checksum(arrays: Mapping[Any, np.ndarray]) -> str:
+    """The SHA-256 of a dict from name to array, in hexadecimal digits.
+
+    Names, dtypes, shapes and numbers count.
+    """
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -96,7 +105,7 @@ def checksum(arrays):
     return digest.hexdigest()
 
 
-def values_of(variables):
+def values_of(variables: Iterable[SharedVariable]) -> dict[str, np.ndarray]:
     """The values of shared variables, as arrays that `save_arrays` takes.
 
     Parameters
@@ -106,7 +115,8 @@ def values_of(variables):
 
     Returns
     -------
-    dict from "place name" (names alone need not differ) to array
+    dict from text to array; the text is the variable's number and name, as in "0 W", because two
+        variables may have the same name
     """
     return {
         f"{place} {variable.name}": np.array(variable.get_value(borrow=True))
@@ -114,23 +124,23 @@ def values_of(variables):
     }
 
 
-def set_values(variables, arrays):
-    """Give shared variables the values that `values_of` found in variables made in the same way.
+def set_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarray]) -> None:
+    """Set shared variables to values that `values_of` took from variables made in the same way.
 
-    All values are looked at before any is set.
+    All values are checked before any is set.
 
     Raises
     ------
     ValueError
-        if names, dtypes or shapes differ: the arrays are of another model or another training
+        if names, dtypes or shapes differ, as those of another model do
     """
     check_values(variables, arrays)
     for variable, array in zip(variables, arrays.values(), strict=True):
         variable.set_value(array)
 
 
-def check_values(variables, arrays):
-    """Raise ValueError unless `set_values` can take these."""
+def check_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarray]) -> None:
+    """Raise ValueError unless `set_values` would take these arguments."""
     current = values_of(variables)
     if list(current) != list(arrays):
         raise ValueError(f"arrays: {[*current]} are needed, not {[*arrays]}")
@@ -138,7 +148,7 @@ def check_values(variables, arrays):
         check_like(name, arrays[name], value)
 
 
-def check_like(name, found, expected):
+def check_like(name: str, found: np.ndarray, expected: np.ndarray) -> None:
     """Raise ValueError unless the array `found` is of the dtype and shape of `expected`."""
     if (found.dtype, found.shape) != (expected.dtype, expected.shape):
         raise ValueError(

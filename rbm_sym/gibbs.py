@@ -1,23 +1,34 @@
 """Markov chains, unrolled by scan."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from numbers import Number
 
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile import sharedvalue
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.replace import _vectorize_node, clone_replace
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
+from pytensor.tensor import TensorLike
 from pytensor.tensor.type import TensorType
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.internal.arguments import check_step_count
+from rbm_sym.internal.types import Count, Updates
 from rbm_sym.streams import building, stream_updates
 from rbm_sym.streams.draws import Draw, repeated_rows_error
 
 
-def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(), name=None):
+def gibbs_chain(
+    step: Callable[..., Variable | Sequence[Variable]],
+    chain_start: TensorLike | Sequence[TensorLike | None],
+    n_steps: Count | None = None,
+    sequences: TensorLike = (),
+    non_sequences: TensorLike = (),
+    name: str | None = None,
+) -> tuple[TensorVariable | list[TensorVariable], Updates]:
     """Run `n_steps` steps of a Markov chain.
 
     Parameters
@@ -36,26 +47,26 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(),
         What differs from step to step, such as a temperature: step t gets entry t along the
         leading axis of each. They must be at least `n_steps` long.
     non_sequences : tensor or array, or a list of them
-        What is the same at every step, where this has to be said: a sample drawn before. Anything
-        else `step` may use without being given it.
+        Samples that were drawn before and are the same at every step. `step` can use anything else
+        without getting it as an argument.
     name : str, of the scan in printed graphs and profiles
 
     Returns
     -------
     outputs : what `step` returned, over time: the leading axis of each has length `n_steps`
-        A list, or one variable where `step` returned one variable. A program that takes only
-        the last entry `[-1]` of an output does not pay for storing the others.
+        A list, or one variable where `step` returned one variable. If a program takes only the
+        last entry `[-1]` of an output, the others are not stored.
     updates : dict from shared variable to expression
         The states of the streams after the last step, for `pytensor.function`.
 
     Raises
     ------
     TypeError
-        if `step` returns no variables, or a state of another type than its start, or
-        `n_steps` is no integer, or one of the sequences is a scalar, or an argument is no tensor
+        if `step` does not return variables; if a state has another type than its start; if
+        `n_steps` is not an integer; if a sequence is a scalar; if an argument is not a tensor
     ValueError
-        if `n_steps` is below 1, or `step` draws from a stream made outside of it, or returns
-        another number of results than `chain_start` has entries, or none of these is a state
+        if `n_steps` is below 1; if `step` draws from a stream that was made outside of it; if it
+        does not return a result for each entry of `chain_start`; if none of these is a state
 
     Several threads may call this at once; one builds its chain after the other.
     """
@@ -90,7 +101,7 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(),
         if not isinstance(chain_start, list | tuple):
             starts = [None] * (len(outputs) - 1) + starts
         _check_next_states(outputs, starts)
-        # To scan, a length of 1 that is known beforehand is part of the state's type.
+        # For scan, a length that is known to be 1 is part of the state's type.
         outputs = [
             pt.specify_shape(output, start.type.shape)
             if start is not None and 1 in start.type.shape
@@ -109,8 +120,8 @@ def gibbs_chain(step, chain_start, n_steps=None, sequences=(), non_sequences=(),
                     "non_sequences"
                 )
 
-        # Scan calls a step function with variables of its own. Ours has been called already: a
-        # second call would make further streams and shift all that are made after them.
+        # Scan calls a step function with its own variables. Ours has been called already: a second
+        # call would make more streams, and all later streams would get other states.
         def step_again(*own_variables):
             ours = [*entries, *states, *step_updates, *unchanging]
             return clone_replace(
@@ -142,7 +153,7 @@ def _listed(tensors):
 
 
 def _as_tensors(argument, values):
-    """Tensors of values, in which None stays."""
+    """The values as tensors; None stays None."""
     tensors = []
     for i, value in enumerate(values):
         try:
@@ -158,8 +169,8 @@ def _as_tensors(argument, values):
 def _call_once(step, *arguments):
     with sharedvalue.collect_new_shareds() as made:
         result = step(*arguments)
-    # A chain inside of a chain: the outer one must hear of the streams made in here, and the
-    # collector above has hidden them from its own.
+    # In a chain inside another, the outer one must know of the streams made here too; the
+    # collector above has hidden them from it.
     outer = sharedvalue.__SHARED_CONTEXT__
     if outer is not None:
         outer.extend(made)
@@ -195,9 +206,9 @@ def _check_next_states(outputs, starts):
 def _set_update(stream, new_state):
     """Let every function that reads the shared variable `stream` move it on to `new_state`.
 
-    On PyTensor's own generators the attribute is deprecated, since PyTensor means to have them
-    passed in and out of every function by hand. Theano's interface has no place for that: a
-    stream is made where it is drawn from, and only this attribute tells functions about it.
+    On PyTensor's own generators the attribute is deprecated: PyTensor wants users to pass the
+    states in and out of every function. Theano's interface has no place for that. A stream is made
+    by the call that draws from it, and only this attribute tells functions about it.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting default_update is deprecated")
@@ -208,8 +219,8 @@ vectorize_any_scan = _vectorize_node.dispatch(Scan)
 
 
 @_vectorize_node.register(Scan)
-def vectorize_scan(op, node, *inputs):
-    """What `vectorize_graph` makes of a scan: as PyTensor, but refused where its step draws."""
+def vectorize_scan(op: Scan, node: Apply, *inputs: Variable) -> Apply | Sequence[Variable]:
+    """Vectorize a scan as PyTensor does, but refuse it if its step draws random numbers."""
     if any(isinstance(inner.op, Draw) for inner in op.fgraph.toposort()):
         raise repeated_rows_error("a chain")
     return vectorize_any_scan(op, node, *inputs)

@@ -1,26 +1,30 @@
 """Trained models in files."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytensor
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.dbn import DBN
 from rbm_sym.rbm import RBM
+from rbm_sym.streams import Streams
 
 PARAMETERS = ["W", "hbias", "vbias"]
 
 
-def save_model(path, model, settings=None):
+def save_model(path: str | Path, model: RBM | DBN, settings: dict[str, Any] | None = None) -> None:
     """Write the parameters of a model to an `.npz` file.
 
-    Of an RBM they are called W, hbias and vbias; of a DBN W_0, hbias_0, vbias_0, W_1 and so on from
-    the visible units up, and logistic_W and logistic_b.
+    An RBM's are called W, hbias and vbias; a DBN's W_0, hbias_0, vbias_0, W_1 and so on from the
+    visible units up, and logistic_W and logistic_b.
 
     Parameters
     ----------
     path : str or path
-    model : RBM or DBN of shared variables
-    settings : dict that JSON can hold, such as how it was trained; or None
+    model : RBM or DBN whose parameters are shared variables
+    settings : dict that JSON can hold, such as how the model was trained; or None
 
     Raises
     ------
@@ -36,7 +40,7 @@ def save_model(path, model, settings=None):
     save_arrays(path, arrays, settings or {})
 
 
-def load_rbm(path, theano_rng=None):
+def load_rbm(path: str | Path, theano_rng: Streams | None = None) -> tuple[RBM, dict[str, Any]]:
     """Read an RBM from a file of `save_model`.
 
     Parameters
@@ -46,8 +50,9 @@ def load_rbm(path, theano_rng=None):
 
     Returns
     -------
-    rbm : RBM, whose parameters have the dtype that the file has; to build graphs of it,
-        `pytensor.config.floatX` must be this dtype too, rbm.W.dtype
+    rbm : RBM
+        Its parameters have the dtype that they have in the file. Before you build graphs with it,
+        set `pytensor.config.floatX` to this dtype, rbm.W.dtype.
     settings : dict
 
     Raises
@@ -55,7 +60,7 @@ def load_rbm(path, theano_rng=None):
     OSError
         if there is no such file, or it cannot be read
     ValueError
-        if it is damaged, or holds no RBM
+        if it is damaged, or does not hold an RBM
     """
     arrays, settings = load_arrays(path, PARAMETERS)
     _check(path, arrays)
@@ -67,8 +72,8 @@ def load_rbm(path, theano_rng=None):
     return rbm, settings
 
 
-def load_dbn(path, theano_rng=None):
-    """Read a DBN from a file of `save_model`; arguments, results and errors as of `load_rbm`."""
+def load_dbn(path: str | Path, theano_rng: Streams | None = None) -> tuple[DBN, dict[str, Any]]:
+    """Read a DBN from a file of `save_model`; arguments, results and errors as for `load_rbm`."""
     arrays, settings = load_arrays(path)
     n_layers = sum(name.startswith("W_") for name in arrays)
     names = [f"{name}_{i}" for i in range(n_layers) for name in PARAMETERS]
@@ -98,7 +103,7 @@ def _parameters(rbm):
 
 
 def _check(path, arrays):
-    """Raise ValueError unless these are finite numbers of one precision, weights as matrices."""
+    """Raise ValueError unless all arrays are finite, of one dtype, and weights are matrices."""
     for name, array in arrays.items():
         if "W" in name and (array.ndim != 2 or array.dtype not in (np.float32, np.float64)):
             raise ValueError(

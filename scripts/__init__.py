@@ -1,7 +1,7 @@
-"""The programs of this package, each a file that can be run by itself.
+"""The programs of this package. Each is a file that can be run by itself.
 
-In a checkout that is `python scripts/train_rbm.py`; wherever the package is installed, the command
-`rbm-sym train`.
+In a checkout, run `python scripts/train_rbm.py`. With the package installed, the command
+`rbm-sym train` runs the same program from anywhere.
 """
 
 import importlib

@@ -1,8 +1,9 @@
-"""Tell how probable a trained RBM finds a data set, in nats per picture.
+"""Estimate the likelihood of a data set under a trained RBM, in nats per picture.
 
 The partition function is estimated from both sides, by annealed importance sampling from
 independent units to the RBM and back. Unless all walks have missed a mode of the RBM, the true mean
-log-likelihood lies between the two figures. A model with a small layer is summed over as well.
+log-likelihood lies between the two numbers. For a model with a small layer, the exact sum is
+computed too.
 """
 
 import argparse

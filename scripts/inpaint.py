@@ -1,8 +1,8 @@
 """Complete test pictures of which a trained RBM sees one half.
 
-The visible half is held at what the picture shows, and a Gibbs chain samples the other. The
-completion is the mean over many such samples, P(v = 1 | h); its error is compared with that of the
-mean training picture, which knows nothing of the half that is seen.
+The units of the seen half are held at the picture's values, and a Gibbs chain samples the other
+half. The completion is the mean of P(v = 1 | h) over many samples. Its error is compared with that
+of the mean training picture, which does not depend on the seen half.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def parse_arguments(arguments):
     parser.add_argument("--n-pictures", type=whole_number(1), default=1000, help="test pictures")
     parser.add_argument(
         "--n-samples", type=whole_number(1), default=50,
-        help=f"samples that a completion is the mean of, {STEPS_BETWEEN_SAMPLES} Gibbs steps apart",
+        help=f"samples in the mean of a completion, {STEPS_BETWEEN_SAMPLES} Gibbs steps apart",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
     parser.add_argument(
@@ -71,7 +71,7 @@ def parse_arguments(arguments):
 
 
 def hidden_half(name, n_pixels):
-    """A boolean vector (n_pixels,): which pixels are not seen."""
+    """A boolean vector (n_pixels,): the pixels that are not seen."""
     height, width = picture_shape(n_pixels)
     row, column = np.indices((height, width))
     halves = dict(zip(HALVES, [
@@ -81,7 +81,7 @@ def hidden_half(name, n_pixels):
 
 
 def complete(rbm, pictures, hidden, mean_picture, n_samples, seed):
-    """The pictures with P(v = 1 | h) in place of their hidden pixels, (n, n_visible)."""
+    """The pictures with their hidden pixels replaced by means of P(v = 1 | h), (n, n_visible)."""
     seen = draw_binary(pictures, seed)
     noise = draw_binary(np.broadcast_to(mean_picture, pictures.shape), seed)
     chain = pytensor.shared(np.where(hidden, noise, seen), name="chain")
@@ -93,7 +93,7 @@ def complete(rbm, pictures, hidden, mean_picture, n_samples, seed):
     _, _, _, _, visible_mean, visible_sample = outputs
     updates[chain] = visible_sample[-1]
     sample = pytensor.function([], visible_mean[-1], updates=updates)
-    # A few samples first, until the start is forgotten.
+    # The first samples still depend on the start of the chains.
     for _ in range(10):
         sample()
     total = sum(sample() for _ in range(n_samples))
@@ -101,7 +101,7 @@ def complete(rbm, pictures, hidden, mean_picture, n_samples, seed):
 
 
 def show(pictures, completed, hidden):
-    """Three rows: the pictures, what was seen of them, and what was made of it."""
+    """Three rows: the pictures, their seen halves, and the completed pictures."""
     rows = [pictures, np.where(hidden, 0.5, pictures), completed]
     return tile_raster_images(
         X=np.concatenate(rows),

@@ -1,4 +1,4 @@
-"""Draw samples from a trained RBM, or write the features that it finds in a data set."""
+"""Draw samples from a trained RBM, or write the hidden features of a data set."""
 
 import argparse
 from pathlib import Path
@@ -54,7 +54,7 @@ def parse_arguments(arguments):
     parser.add_argument("model", type=some_path, help="the rbm.npz of train_rbm.py")
     parser.add_argument(
         "--start", choices=["data", "random"], default="data",
-        help="chains start at test pictures of the data set, or at random pictures",
+        help="whether chains start at test pictures of the data set or at random pictures",
     )  # fmt: skip
     parser.add_argument("--dataset", default="digits", help="as for train_rbm.py")
     parser.add_argument("--n-chains", type=whole_number(1), default=20, help="columns")
@@ -84,11 +84,11 @@ def choose_start(args, rbm, sets, numpy_rng):
 
 
 def draw_samples(rbm, start, n_rows, steps):
-    """Run one chain from each row of `start` and show its mean after every `steps` steps.
+    """Run a chain from each row of `start`, and draw its mean after every `steps` steps.
 
     Returns
     -------
-    uint8 picture: a row of pictures for each sample, a column for each chain
+    uint8 array (height, width): a picture with a row for each sample and a column for each chain
     """
     print("... compiling the chain, which can take half a minute the first time")
     outputs, updates = rbm.sample(pytensor.shared(start, name="chains"), steps)

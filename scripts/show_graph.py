@@ -1,6 +1,7 @@
 """Print and draw the graph of a training function, before and after compilation.
 
-The text is PyTensor's dprint, the picture PyTensor's d3viz: a file to be opened in a browser.
+The text comes from PyTensor's dprint. The picture comes from PyTensor's d3viz: a file to be opened
+in a browser.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def argument_parser():
     )  # fmt: skip
     parser.add_argument(
         "--k", type=whole_number(1, 2**31), default=15,
-        help="Gibbs steps an update; PyTensor makes no scan of a single one",
+        help="Gibbs steps in an update; a single step becomes no scan",
     )  # fmt: skip
     parser.add_argument("--n-visible", type=whole_number(1, 10_000), default=12)
     parser.add_argument("--n-hidden", type=whole_number(1, 10_000), default=8)
@@ -89,7 +90,7 @@ class RBMOfNamedGradients(RBM):
 
 
 def name_results(cost, updates):
-    """Tell what each result of the graph is for; the names outlive compilation."""
+    """Name the results of the graph by their use; the names stay after compilation."""
     cost.name = "monitoring cost"
     for shared, new_value in updates.items():
         new_value.name = f"updated {shared.name}"

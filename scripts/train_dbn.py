@@ -3,8 +3,8 @@
 The tutorial's own settings are --dataset mnist --hidden-layers 1000 1000 1000 --k 1
 --pretraining-epochs 100 --pretraining-rate 0.01 --finetuning-epochs 1000.
 
-As with train_rbm.py, the state of the run is saved again and again in the folder of its output, and
-a run that was ended in any way goes on from there (--resume) as if nothing had happened.
+As with train_rbm.py, a checkpoint of the run is saved regularly in its output folder. A run that
+was stopped or killed can be resumed from there (--resume), and ends with the same results.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from rbm_sym.streams import make_streams
 
 PROGRAM = "train_dbn.py"
 FINE_TUNING = "fine-tuning"
-# What a `Stage` and its records take.
+# Bytes of a `Stage` and its records.
 STAGE_BYTES = 300
 
 
@@ -49,11 +49,11 @@ def main(arguments=None):
 
 
 def train(args, run):
-    """All that is left of a run: from data to graphs, then layer after layer, then all of them.
+    """Make what is left of a run: load data, build graphs, pretrain each layer, draw samples, tune.
 
-    A stage is an epoch of a layer's pretraining, or what lies between two looks at the validation
-    error. The run's records have the seconds of each stage, for each stage of fine-tuning the
-    validation error, and where that is the least so far, the test error.
+    A stage is an epoch of a layer's pretraining, or the updates of fine-tuning between two
+    validations. The run records the seconds of each stage, and the validation error after each
+    stage of fine-tuning. If that error is the least so far, it records the test error too.
     """
     with one_line_errors(ValueError, TypeError):
         pytensor.config.floatX = args.floatX
@@ -89,10 +89,10 @@ def train(args, run):
         if args.pretraining_epochs:
             pretraining = dbn.pretraining_graphs(train_x, args.batch_size, args.k)
         top = dbn.rbm_layers[-1]
-        # The streams are those that there are by now.
+        # All streams of training have been made by now.
         training = [*dbn.params, *(r.vbias for r in dbn.rbm_layers), *top.theano_rng.states]
         chains = pytensor.shared(np.zeros((args.n_chains, top.n_visible), args.floatX))
-        # As a shared variable, the number is no part of the compiled code.
+        # A shared variable, since a number would be part of the compiled code.
         steps = pytensor.shared(np.int64(args.steps))
         sampling, sampling_updates = dbn.sample(chains, n_steps=steps)
 
@@ -119,7 +119,7 @@ def train(args, run):
         with run.postponed():
             save_model(args.output / "pretrained.npz", dbn, run.settings)
             save_filters(dbn.rbm_layers[0], args.output / "filters.png")
-        # Not later: fine-tuning is for the classes, and undoes the model of the pictures.
+        # Now, since fine-tuning for the classes spoils the model of the pictures.
         if samples.n_drawn == 0:
             below = dbn.rbm_layers[-1].input
             chains.set_value(below.eval({dbn.x: start}, mode="FAST_COMPILE"))
@@ -151,10 +151,10 @@ def argument_parser():
         help="for each layer; 0 trains with labels alone",
     )  # fmt: skip
     parser.add_argument("--pretraining-rate", type=float, default=0.05, help="learning rate")
-    parser.add_argument("--k", type=whole_number(1), default=5, help="Gibbs steps an update")
+    parser.add_argument("--k", type=whole_number(1), default=5, help="Gibbs steps in an update")
     parser.add_argument(
         "--finetuning-epochs", type=whole_number(1), default=50,
-        help="at most: training stops once the validation error no longer falls",
+        help="at most: training stops when the validation error no longer falls",
     )  # fmt: skip
     parser.add_argument("--finetuning-rate", type=float, default=0.1, help="learning rate")
     parser.add_argument(
@@ -186,14 +186,14 @@ def stages_of_pretraining(args, n_batches):
 
 
 def stages_of_finetuning(args, n_batches):
-    """For `in_order`: what lies between two looks at the validation error."""
+    """For `in_order`: the stages of fine-tuning, each followed by a validation."""
     n_updates = max(1, min(n_batches, args.patience * n_batches // 2))
     begins = range(0, args.finetuning_epochs * n_batches - n_updates + 1, n_updates)
     return [(FINE_TUNING, (begin + n_updates - 1) // n_batches + 1, n_updates) for begin in begins]
 
 
 def pretrain(args, run, graphs, training):
-    """Train each layer's RBM on what the layers below make of all training pictures."""
+    """Train each layer's RBM on the output of the layers below for all training pictures."""
     print("... pre-training the model")
     print("    (PyTensor makes machine code of a layer's graph before its first epoch)", flush=True)
     rate = np.asarray(args.pretraining_rate, args.floatX)
@@ -227,7 +227,7 @@ def finetune(args, run, dbn, labelled, n_labelled):
 
     print("... finetuning the model", flush=True)
     if learns_on(stopping, run.stages_left(FINE_TUNING)[:1], before):
-        # Here, so that machine code is made while a signal still ends the program at once.
+        # Compiled here, where a signal still ends the program at once.
         compile_now(train_fn, dbn.params)
         validate_model()
         test_model()
@@ -258,9 +258,9 @@ def finetune(args, run, dbn, labelled, n_labelled):
 
 
 def learns_on(stopping, stages, before):
-    """Whether early stopping lets fine-tuning come to the end of the next of the stages.
+    """Whether early stopping lets fine-tuning reach the end of the first of these stages.
 
-    What no validation follows changes no result.
+    If not, the stage is not begun: updates without a validation after them change no result.
     """
     return any(stopping.updates_left(stage.begin - before) >= stage.n_updates for stage in stages)
 
@@ -271,7 +271,7 @@ def note_seconds(run, stage):
 
 
 def minutes(run, phase):
-    """How long all stages took whose phase begins in this way."""
+    """The minutes of all stages whose phase begins with this text."""
     pairs = zip(run.plan, run.records["seconds"], strict=True)
     return np.nansum([s for stage, s in pairs if stage.phase.startswith(phase)]) / 60
 
@@ -298,7 +298,7 @@ class DeepCurve:
 
 
 def first_examples(dataset, n_examples):
-    """The first of the examples and their classes; all of them for None."""
+    """The first `n_examples` examples and their classes; None takes all."""
     x, y = dataset
     found = len(x.get_value(borrow=True))
     if n_examples is None:
@@ -309,17 +309,17 @@ def first_examples(dataset, n_examples):
 
 
 def memory_needed(args, n_visible, n_classes, n_batches, n_labelled):
-    """An estimate, in bytes, of what a run takes beside the data."""
+    """An estimate of the memory of a run without the data, in bytes."""
     sizes = [n_visible, *args.hidden_layers, n_classes]
     weights = [below * above for below, above in pairwise(sizes)]
-    # The network, its gradient, another copy, and what the largest layer's training takes.
+    # The network, its gradient, another copy, and the memory for training the largest layer.
     model = (3 * sum(weights) + 5 * max(weights)) * np.dtype(args.floatX).itemsize
     pretraining_epochs = len(args.hidden_layers) * args.pretraining_epochs
     n_updates = pretraining_epochs * n_batches + args.finetuning_epochs * n_labelled
     # With a patience of one epoch, there are two stages of fine-tuning in an epoch.
     n_stages = pretraining_epochs + 2 * args.finetuning_epochs
     picture = args.n_samples * args.n_chains * n_visible
-    # The costs and the picture, and a copy of both when they are saved.
+    # The costs and the picture, and a copy of both while they are saved.
     return model + 2 * (8 * n_updates + picture) + STAGE_BYTES * n_stages
 
 

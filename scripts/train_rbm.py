@@ -1,7 +1,7 @@
 """Train a restricted Boltzmann machine, as the deeplearning.net tutorial's program does.
 
-The state of the run is saved again and again in the folder of its output, and a run that was ended
-in any way goes on from there (--resume) as if nothing had happened.
+A checkpoint of the run is saved regularly in its output folder. A run that was stopped or killed
+can be resumed from there (--resume), and ends with the same results.
 """
 
 import argparse
@@ -32,10 +32,10 @@ from rbm_sym.runs.terminal import one_line_errors
 from rbm_sym.streams import make_streams
 
 PROGRAM = "train_rbm.py"
-# Gibbs steps from a row of samples to the next.
+# Gibbs steps from one row of samples to the next.
 STEPS = 1000
 
-# What differs from the tutorial's defaults.
+# Defaults that differ from the tutorial's.
 RECIPES = {
     "tutorial": {},
     "likelihood": dict(learning_rate=0.2, epochs=350, batch_size=100, k=1),
@@ -55,7 +55,7 @@ def main(arguments=None):
 
 
 def train(args, run):
-    """All that is left of a run: from data to graphs, from there to its loop and its results."""
+    """Make what is left of a run: load data, build graphs, train, and write the results."""
     is_tutorial = args.recipe == "tutorial"
     with one_line_errors(ValueError, TypeError):
         pytensor.config.floatX = args.floatX
@@ -82,8 +82,8 @@ def train(args, run):
             theano_rng=make_streams(args.stream, rng),
             numpy_rng=rng,
         )
-        # Drawn after training in the tutorial, but from a generator that training leaves alone:
-        # too many chains are better found out now.
+        # The tutorial draws this after training, but training does not use this generator. Drawn
+        # now, so that too many chains are refused before training.
         start = consecutive_pictures(test_x, args.n_chains, rng)
         make_graph = tutorial_graph if is_tutorial else likelihood_graph
         training, kept = make_graph(args, rbm, make_persistent_chain(args), train_x)
@@ -139,7 +139,7 @@ def argument_parser():
     parser.add_argument(
         "--recipe", choices=RECIPES, default="tutorial",
         help="the tutorial's training, or one for the best likelihood, which reports it at the "
-        "end. It has defaults of its own: " + ", ".join(
+        "end. The latter has its own defaults: " + ", ".join(
             f"--{name.replace('_', '-')} {value}" for name, value in RECIPES["likelihood"].items()
         ),
     )  # fmt: skip
@@ -151,7 +151,7 @@ def argument_parser():
         "--algorithm", choices=["pcd", "cd"], default="pcd",
         help="persistent contrastive divergence, or contrastive divergence from the data",
     )  # fmt: skip
-    parser.add_argument("--k", type=whole_number(1), default=15, help="Gibbs steps an update")
+    parser.add_argument("--k", type=whole_number(1), default=15, help="Gibbs steps in an update")
     parser.add_argument(
         "--n-samples", type=whole_number(1), default=10,
         help="rows of samples.png, 1000 Gibbs steps apart",
@@ -162,7 +162,7 @@ def argument_parser():
 
 
 def check_no_growth(args, before):
-    """Raise ValueError if a run of the recipe is to be made longer."""
+    """Raise ValueError if a run of the recipe would be made longer."""
     if args.epochs > before["epochs"]:
         raise ValueError(
             f"--epochs: at the end of the {before['epochs']} epochs of this run, the learning rate "
@@ -171,19 +171,19 @@ def check_no_growth(args, before):
 
 
 def memory_needed(args, n_visible, n_updates):
-    """An estimate, in bytes, of what a run takes beside the data."""
+    """An estimate of the memory of a run without the data, in bytes."""
     weights = n_visible * args.n_hidden
     units = max(args.batch_size, args.n_runs) * (n_visible + args.n_hidden)
-    # Counted in runs: W itself, its gradient's two halves, W laid out for products, ...
+    # Measured in runs: W, the two halves of its gradient, the panels of W, and more.
     copies = 11 if args.recipe == "likelihood" else 6
     model = (copies * weights + 6 * units) * np.dtype(args.floatX).itemsize
     picture = args.n_samples * args.n_chains * n_visible
-    # The costs and the picture, and a copy of both when they are saved.
+    # The costs and the picture, and a copy of both while they are saved.
     return model + 2 * (8 * n_updates + picture) + 100 * args.n_temperatures
 
 
 def make_persistent_chain(args):
-    """A chain for each example of a minibatch, all hidden units 0; None for CD."""
+    """As many chains as examples in a minibatch, with all hidden units 0; None for CD."""
     if args.algorithm == "cd":
         return None
     zeros = np.zeros((args.batch_size, args.n_hidden), dtype=args.floatX)
@@ -191,12 +191,12 @@ def make_persistent_chain(args):
 
 
 def tutorial_graph(args, rbm, persistent_chain, train_x):
-    """The tutorial's training: from a minibatch's index to the cost.
+    """The tutorial's training function, from the index of a minibatch to the cost.
 
     Returns
     -------
     training : dict, the arguments of `pytensor.function`
-    kept : list of shared variables that are the model in the end
+    kept : list of shared variables, the parameters of the final model
     """
     lr = shared_setting("lr", args.learning_rate, args.floatX)
     k = shared_setting("k", args.k, "int64")
@@ -207,7 +207,7 @@ def tutorial_graph(args, rbm, persistent_chain, train_x):
 
 
 def likelihood_graph(args, rbm, persistent_chain, train_x):
-    """The same for the recipe, whose model is the average of the parameters."""
+    """As `tutorial_graph`, for the recipe; its final model is the average of the parameters."""
     index, batch = minibatch(args, train_x)
     rbm.input = rbm.theano_rng.binomial(size=batch.shape, p=batch, dtype=args.floatX)
     pictures = train_x.get_value(borrow=True)
@@ -215,19 +215,19 @@ def likelihood_graph(args, rbm, persistent_chain, train_x):
     lr = shared_setting("lr", args.learning_rate, args.floatX)
     n_updates = args.epochs * count_batches(len(pictures), args.batch_size)
     n_updates = shared_setting("n_updates", n_updates, "int64")
-    # k is a number: another one is compiled anew, so that the recipe's single step needs no scan.
+    # k is a number, not a shared variable, so that the recipe's single step needs no scan.
     cost, updates, averages = cost_and_updates(rbm, persistent_chain, args.k, lr, n_updates)
     return dict(inputs=[index], outputs=cost, updates=updates), averages
 
 
 def joined(train_x, valid_x):
-    """Training and validation pictures: the recipe chooses nothing by the latter."""
+    """The training and validation pictures together, since the recipe needs no validation."""
     pictures = np.concatenate([x.get_value(borrow=True) for x in (train_x, valid_x)])
     return pytensor.shared(pictures, name="train_x", borrow=True)
 
 
 def minibatch(args, train_x):
-    """A symbolic index, and the pictures of the minibatch that it names."""
+    """A symbolic index, and the pictures of the minibatch with this index."""
     index = pt.lscalar("index")
     batch_size = shared_setting("batch_size", args.batch_size, "int64")
     return index, train_x[index * batch_size : (index + 1) * batch_size]
@@ -236,7 +236,7 @@ def minibatch(args, train_x):
 def shared_setting(name, value, dtype):
     """A number as a shared variable.
 
-    Unlike a number, it is no part of the compiled code: another value needs no new compilation.
+    A number would be part of the compiled code, and another value would need a new compilation.
     """
     return pytensor.shared(np.asarray(value, dtype=dtype), name=name)
 

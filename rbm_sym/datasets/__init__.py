@@ -1,7 +1,7 @@
 """Handwritten digits, or any other labelled pictures, as the tutorial's three sets.
 
 `load_data` gives shared variables for a graph, `read_arrays` the same as NumPy arrays. Each source
-has a file of its own here; `sets.read_path` tells them apart.
+has a module of its own here; `sets.read_path` finds out which one a file needs.
 """
 
 from rbm_sym.datasets.checks import PARTS

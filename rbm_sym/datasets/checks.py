@@ -1,4 +1,4 @@
-"""What every data set must fulfil, whatever file it comes from."""
+"""Checks of every data set, whatever file it comes from."""
 
 import math
 
@@ -8,12 +8,12 @@ from rbm_sym.internal.memory import check_memory
 
 PARTS = ("train", "valid", "test")
 
-# Labels travel as floatX and float32 counts exactly up to here only.
+# Labels become floatX, and float32 holds integers exactly only up to this number.
 MOST_LABELS = 2**24
 
 
 def checked_sets(sets, source):
-    """The three sets as floats in [0, 1] and int32 labels, if they fit each other."""
+    """The three sets as floats in [0, 1] and int32 labels; raises unless they fit one another."""
     sets = [
         (checked_pictures(x, f"{source}: {part}_x"), checked_labels(y, f"{source}: {part}_y"))
         for part, (x, y) in zip(PARTS, sets, strict=True)
@@ -28,13 +28,13 @@ def checked_sets(sets, source):
     if len(set(pixels)) > 1:
         raise ValueError(
             f"{source}: the pictures of {', '.join(PARTS)} have {pixels} pixels; "
-            "they must have equally many"
+            "they must have the same number of pixels"
         )
     return sets
 
 
 def checked_pictures(x, name):
-    """The pictures as rows of floats in [0, 1], in memory of their own."""
+    """The pictures as rows of floats in [0, 1], copied into new memory."""
     if x.dtype.kind not in "fiub":
         raise ValueError(f"{name} is of dtype {x.dtype}; save pictures as uint8 or floats")
     if x.ndim not in (2, 3):
@@ -43,13 +43,13 @@ def checked_pictures(x, name):
             "it must be (pictures, pixels) or (pictures, height, width)"
         )
     if x.size == 0:
-        raise ValueError(f"{name} has the shape {x.shape}; it must hold a picture at least")
+        raise ValueError(f"{name} has the shape {x.shape}; it must hold at least one picture")
     dtype = np.dtype(np.float32) if x.dtype == np.uint8 else np.result_type(x.dtype, np.float32)
     check_memory(x.size * dtype.itemsize, f"{name} is too large; take fewer pictures")
     x = np.ascontiguousarray(x).reshape(len(x), -1)
     if x.dtype == np.uint8:
         return np.divide(x, 256, dtype=dtype)
-    # A copy, as x may be a read-only view of a whole file.
+    # A copy, since x may be a read-only view of a whole file.
     x = np.array(x, dtype=dtype)
     low, high = float(x.min()), float(x.max())
     if math.isnan(low):

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and of its successors."""
+"""IDX files, the format of MNIST and of data sets made in its manner."""
 
 import math
 import re
@@ -15,7 +15,7 @@ IDX_DIMENSIONS = {"images": 3, "labels": 1}
 
 
 def read_idx_files(path):
-    """The three sets of a folder of IDX files, or of the folder mates of one of them."""
+    """The three sets of the four IDX files in a folder; `path` is the folder or one of them."""
     files = idx_files(path) if path.is_dir() else idx_files(path.parent, path)
     wanted = [(part, kind) for part in ("train", "t10k") for kind in IDX_DIMENSIONS]
     for part, kind in wanted:
@@ -28,13 +28,16 @@ def read_idx_files(path):
 
 
 def idx_files(folder, named=None):
-    """The IDX files of one data set, keyed by (part, kind); of several that of `named`."""
+    """The IDX files of a data set: {(part, kind): path}.
+
+    If the folder has several data sets, it is that of the file `named`.
+    """
     candidates = ([named] if named else []) + sorted(folder.iterdir())
     matches = [(file, IDX_NAME.fullmatch(file.name)) for file in candidates if file.is_file()]
     matches = [(file, match) for file, match in matches if match]
     prefixes = list(dict.fromkeys(match["prefix"] for _, match in matches))
     if len(prefixes) > 1 and not named:
-        raise ValueError(f"{folder}: several data sets, {prefixes}; name one file of the one meant")
+        raise ValueError(f"{folder}: several data sets, {prefixes}; name one file of the right one")
     files = {}
     for file, match in matches:
         if match["prefix"] == prefixes[0]:
@@ -44,7 +47,7 @@ def idx_files(folder, named=None):
 
 
 def sets_from_idx(train_images, train_labels, test_images, test_labels):
-    """The three sets of four IDX files, each given as (source, bytes)."""
+    """The three sets of four IDX files; each is a pair (source, bytes)."""
     x, y = read_idx_pair(train_images, train_labels)
     n_train = len(x) - len(x) // 6
     if n_train == len(x):
@@ -67,7 +70,7 @@ def read_idx_pair(images, labels):
 
 
 def read_idx(source, data, kind):
-    """A uint8 array, if the file's magic number is that of its kind and its length is right."""
+    """The uint8 array in a file; raises if its magic number or its length is wrong."""
     dimensions = IDX_DIMENSIONS[kind]
     expected = 0x800 + dimensions
     if data[:4] != struct.pack(">I", expected):
@@ -83,7 +86,7 @@ def read_idx(source, data, kind):
     if found != promised:
         fault = "truncated" if found < promised else "followed by other bytes"
         raise ValueError(
-            f"{source}: {fault}: its header promises {promised:,} bytes of data and "
+            f"{source}: {fault}: its header promises {promised:,} bytes of data, and "
             f"there are {found:,}; get the file again"
         )
     return np.frombuffer(data, np.uint8, offset=header.size).reshape(shape)

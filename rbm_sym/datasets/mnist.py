@@ -1,4 +1,4 @@
-"""MNIST, from the cache folder or the network."""
+"""MNIST, from the cache folder or from the network."""
 
 import hashlib
 import http.client
@@ -32,7 +32,7 @@ def read_mnist():
 
 
 def cache_folder():
-    """Where downloaded files are kept."""
+    """The folder where downloaded files are kept."""
     if own := os.environ.get("RBM_SYM_DATA"):
         return Path(own)
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -40,7 +40,7 @@ def cache_folder():
 
 
 def read_mnist_file(folder, name):
-    """The bytes of one of MNIST's four files, from the cache folder or else from a mirror."""
+    """The bytes of one of MNIST's four files, from the cache folder or else from the network."""
     for path in (folder / name, folder / f"{name}.gz"):
         if path.exists():
             data = read_bytes(path)
@@ -58,7 +58,7 @@ def is_genuine(name, data):
 
 
 def download(folder, name):
-    """The bytes of one of MNIST's four files, from the first mirror that has it right."""
+    """The bytes of one of MNIST's four files, from the first mirror with the right file."""
     failure = "no mirror is known"
     for mirror in MIRRORS:
         url = f"{mirror}{name}.gz"
@@ -79,14 +79,14 @@ def download(folder, name):
 
 
 def fetch(url):
-    """The bytes behind an https address."""
+    """The bytes at an https address."""
     with https_opener().open(url, timeout=TIMEOUT_SECONDS) as response:
         length = int(response.headers.get("Content-Length", 0))
         return read_to_end(response, url, MOST_DOWNLOADED_BYTES, progress_report(url, length))
 
 
 def progress_report(url, length):
-    """A function of the bytes so far that tells the user about them on standard error."""
+    """A function that reports on standard error how many bytes there are so far."""
     if not (sys.stderr.isatty() and length):
         print(f"downloading {url}", file=sys.stderr)
         return lambda done: None
@@ -99,7 +99,7 @@ def progress_report(url, length):
 
 
 def https_opener():
-    """An opener that knows https alone, so that no redirection can lead elsewhere."""
+    """An opener for https only, so that no redirection can lead to another protocol."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,

@@ -5,7 +5,7 @@ from rbm_sym.internal.files import MOST_BYTES, read_npz
 
 
 def read_npz_sets(data, source):
-    """The three sets of an .npz file."""
+    """The three sets in the bytes of an .npz file."""
     names = [f"{part}_{axis}" for part in PARTS for axis in "xy"]
     try:
         arrays = [*read_npz(data, names, MOST_BYTES).values()]

@@ -1,4 +1,4 @@
-"""Pickles of arrays, read without running anything that they ask for."""
+"""Pickles of arrays, read without calling anything that they ask for."""
 
 import io
 import math
@@ -13,7 +13,7 @@ MEND = "save tuples or lists of float or integer arrays only"
 
 
 class Recorded:
-    """A call that a pickle asks for: written down instead of made."""
+    """A call that a pickle asks for: noted, not made."""
 
     def __init__(self, *arguments):
         self.arguments = arguments
@@ -23,7 +23,7 @@ class Recorded:
 
 
 class RecordedBytes(Recorded):
-    """How protocols 0 to 2 write bytes: the encoding of a text, or bytes() if there are none."""
+    """Bytes as protocols 0 to 2 write them: an encoded text, or bytes() if there are none."""
 
     def bytes(self):
         text, encoding = self.arguments or ("", "latin1")
@@ -47,7 +47,7 @@ class RecordedArray(Recorded):
 
 
 class RecordedBuffer(Recorded):
-    """How protocol 5 writes an array."""
+    """An array as protocol 5 writes it."""
 
     def array(self):
         data, dtype, shape, order = self.arguments
@@ -55,7 +55,7 @@ class RecordedBuffer(Recorded):
 
 
 def array_from_bytes(data, shape, dtype, order):
-    """An array over the bytes, if they are as many as its shape and dtype ask for."""
+    """The array in these bytes; raises if their number does not fit its shape and dtype."""
     if isinstance(data, RecordedBytes):
         data = data.bytes()
     elif isinstance(data, str):  # Python 2's str, as the encoding latin1 reads it
@@ -87,19 +87,20 @@ def refuse(unpickler):
 class ArrayUnpickler(pickle._Unpickler):
     """Reads arrays in tuples and lists; nothing that the file names is ever called.
 
-    It is the unpickler in Python, not the one in C: that one's memo is an array, of which a
-    single number in a file can claim gigabytes.
+    It builds on the unpickler written in Python, not on the one in C. The memo of the latter is an
+    array, for which a single number in a file can claim gigabytes.
     """
 
     dispatch = pickle._Unpickler.dispatch | dict.fromkeys(
-        # Hashing a deeply nested tuple overflows the C stack, so nothing is hashed.
+        # Nothing is hashed: a deeply nested tuple would overflow the C stack.
         pickle.EMPTY_DICT + pickle.DICT + pickle.SETITEM + pickle.SETITEMS
         + pickle.EMPTY_SET + pickle.ADDITEMS + pickle.FROZENSET
-        # An extension code may stand for an object in a cache that `find_class` never sees.
+        # An extension code may name an object in a cache, which `find_class` never sees.
         + pickle.EXT1 + pickle.EXT2 + pickle.EXT4,
         refuse,
     )  # fmt: skip
-    # A bytearray is filled with zeros before its bytes are read, however many it claims.
+    # The unpickler would fill a bytearray with zeros before it reads it, however long it claims to
+    # be; so it is read as bytes.
     dispatch[pickle.BYTEARRAY8[0]] = pickle._Unpickler.load_binbytes8
 
     def find_class(self, module, name):
@@ -110,13 +111,13 @@ class ArrayUnpickler(pickle._Unpickler):
 
 
 def read_pickle(data, source):
-    """The three sets of a pickle, of Python 2 or 3, any protocol."""
+    """The three sets in a pickle of Python 2 or 3, of any protocol."""
     try:
         train, valid, test = ArrayUnpickler(io.BytesIO(data), encoding="latin1").load()
         return [(x.array(), y.array()) for x, y in (train, valid, test)]
     except pickle.UnpicklingError as problem:
         raise ValueError(f"{source}: pickle refused: {problem}") from None
-    except Exception as problem:  # hostile bytes can make the machine raise anything
+    except Exception as problem:  # hostile bytes can cause any of them
         raise ValueError(
             f"{source}: neither a pickle of three (pictures, labels) pairs of arrays "
             f"nor an .npz nor an IDX file ({in_short(problem)})"

@@ -1,4 +1,4 @@
-"""The three sets of a data set, from wherever it is."""
+"""The three sets of a data set: training, validation and test."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,10 @@ from rbm_sym.datasets.mnist import read_mnist
 from rbm_sym.datasets.npz import read_npz_sets
 from rbm_sym.datasets.pickles import read_pickle
 from rbm_sym.datasets.reading import read_bytes
+from rbm_sym.internal.types import LabelledSet
 
 
-def load_data(dataset):
+def load_data(dataset: str | Path) -> list[LabelledSet]:
     """Load the training, validation and test set as variables for a graph.
 
     Parameters
@@ -28,20 +29,19 @@ def load_data(dataset):
     -------
     list of three (x, y) pairs: training, validation, test
         x : shared floatX matrix, shape (pictures, pixels), grey levels in [0, 1].
-        y : int32 vector, shape (pictures,), the class of each picture. As in the tutorial it
-            is the cast of a shared floatX vector, so that the labels too may live on a device
-            that stores floats only.
+        y : int32 vector, shape (pictures,), the class of each picture. As in the tutorial, it
+            is the cast of a shared floatX vector, which can be on a device that stores only floats.
 
     Raises
     ------
     TypeError, ValueError, OSError
-        As `read_arrays`.
+        As for `read_arrays`.
     """
     print("... loading data")
     return [share(x, y) for x, y in read_arrays(dataset)]
 
 
-def share(x, y):
+def share(x: np.ndarray, y: np.ndarray) -> LabelledSet:
     """The pictures as a shared variable, the labels as the int32 cast of one."""
     shared_x, shared_y = (
         pytensor.shared(np.asarray(values, dtype=pytensor.config.floatX), borrow=True)
@@ -50,13 +50,13 @@ def share(x, y):
     return shared_x, pt.cast(shared_y, "int32")
 
 
-def draw_binary(pictures, seed):
-    """Zeros and ones drawn from grey levels, which are taken as the probabilities of a one.
+def draw_binary(pictures: np.ndarray, seed: int) -> np.ndarray:
+    """Draw zeros and ones; each grey level is the probability of a one.
 
     Parameters
     ----------
     pictures : array of values in [0, 1]
-    seed : int from 0 and below 2**32
+    seed : int, at least 0 and below 2**32
 
     Returns
     -------
@@ -66,7 +66,7 @@ def draw_binary(pictures, seed):
     return (uniform < pictures).astype(pictures.dtype)
 
 
-def read_arrays(dataset):
+def read_arrays(dataset: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Read the training, validation and test set as NumPy arrays.
 
     Parameters
@@ -74,8 +74,8 @@ def read_arrays(dataset):
     dataset : str or path
         - ``"digits"``: the 12,000 MNIST digits that come with the package (10,000 training,
           1,000 validation, 1,000 test);
-        - ``"mnist"``: all of MNIST, from the folder that the environment variable
-          RBM_SYM_DATA names (else rbm_sym in the user's cache folder), downloaded on first use;
+        - ``"mnist"``: all of MNIST. On first use it is downloaded into the folder of the
+          environment variable RBM_SYM_DATA (by default rbm_sym in the user's cache folder);
         - a pickle of three (x, y) pairs of arrays, gzipped or not, such as ``mnist.pkl.gz``;
         - a folder of four IDX files, gzipped or not, or one of the four; the last sixth of
           the training pictures becomes the validation set;
@@ -98,13 +98,13 @@ def read_arrays(dataset):
     FileNotFoundError
         If there is no such file or folder, or one of the four IDX files is missing.
     ConnectionError
-        If MNIST has to be downloaded and no mirror gives it.
+        If MNIST has to be downloaded and no mirror has it.
     OSError
-        If a file cannot be opened, or the cache folder not be written.
+        If a file cannot be opened, or the cache folder cannot be written.
     ValueError
-        If a file is damaged, of another format, or a pickle that asks for more than arrays
-        in tuples and lists (it is refused before any code in it runs); if pictures lie outside
-        [0, 1] or are NaN; if the numbers of pictures, labels or pixels disagree.
+        If a file is damaged or has another format; if a pickle asks for more than arrays in
+        tuples and lists; if pictures lie outside [0, 1] or are NaN; if the numbers of pictures,
+        labels or pixels do not fit. A pickle is refused before any code in it runs.
     """
     if not isinstance(dataset, str | os.PathLike):
         raise TypeError(
@@ -122,7 +122,7 @@ def read_arrays(dataset):
 
 
 def read_path(path):
-    """The three sets of a file or folder, told apart by what the file begins with."""
+    """The three sets of a file or folder. The first bytes of a file show its format."""
     if not path.exists():
         raise FileNotFoundError(
             f"{path}: no such file or folder; give the path of a mnist.pkl.gz, an .npz or "
@@ -136,6 +136,6 @@ def read_path(path):
     if data.startswith(b"\x00\x00\x08"):
         raise ValueError(
             f"{path}: an IDX file, but its name does not say which of the four; "
-            "call it train-images-idx3-ubyte or the like"
+            "rename it, for example to train-images-idx3-ubyte"
         )
     return read_pickle(data, path)

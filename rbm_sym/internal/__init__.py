@@ -1,1 +1,1 @@
-"""What the other folders share and no user needs: checks of arguments, files, memory."""
+"""What the other folders share and users do not need: checks of arguments, files, memory, types."""

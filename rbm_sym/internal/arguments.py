@@ -1,4 +1,4 @@
-"""Checks of arguments: each error is one line that names the argument, the value and the mend."""
+"""Checks of arguments: each error is one line with the argument, its value and what to do."""
 
 from numbers import Integral, Real
 
@@ -8,12 +8,12 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.tensor.type import float_dtypes, integer_dtypes
 
-# What models and Ops of this package compute in.
+# The dtypes in which this package computes.
 FLOATS = ("float32", "float64")
 
 
 def check_count(name, count, of):
-    """Raise unless `count` is an integer of at least 1; `of` says of what."""
+    """Raise unless `count` is an integer of at least 1; `of` says what is counted."""
     if not isinstance(count, Integral) or isinstance(count, bool):
         raise TypeError(f"{name}: an integer of at least 1 is needed, not {count!r}")
     if count < 1:
@@ -27,7 +27,7 @@ def check_numpy_rng(name, numpy_rng):
 
 
 def check_step_count(name, n_steps):
-    """Raise unless `n_steps` is a count of steps or a symbolic integer scalar."""
+    """Raise unless `n_steps` is an integer of at least 1 or a symbolic integer scalar."""
     if isinstance(n_steps, Constant):
         n_steps = n_steps.data[()]
     if not isinstance(n_steps, Variable):
@@ -37,7 +37,7 @@ def check_step_count(name, n_steps):
 
 
 def check_learning_rate(name, lr):
-    """Raise unless `lr` is a finite number above 0, in floatX too, or a symbolic scalar."""
+    """Raise unless `lr` is a symbolic scalar, or a number that is finite and above 0 in floatX."""
     if isinstance(lr, Constant):
         lr = lr.data
     if isinstance(lr, Variable):
@@ -59,7 +59,7 @@ def check_learning_rate(name, lr):
 
 
 def check_number(name, value, least, below=None):
-    """Raise unless `value` is a symbolic scalar, or a number from `least` on and below `below`."""
+    """Raise unless `value` is a symbolic scalar, or a number with least <= value < below."""
     if isinstance(value, Variable):
         if value.ndim != 0:
             raise TypeError(f"{name}: a scalar is needed, not a {value.type}")
@@ -81,9 +81,9 @@ def check_shared(name, variable, what="variable"):
 
 
 def check_tensor(name, variable, shape):
-    """Raise unless `variable` is a floatX tensor whose shape, as far as it is known, is `shape`.
+    """Raise unless `variable` is a floatX tensor of this shape, as far as its shape is known.
 
-    `shape` is a tuple of int, or None for any length.
+    `shape` is a tuple of int, with None for any length.
     """
     floatX = pytensor.config.floatX
     expected = f"a floatX ({floatX}) tensor of shape {shape}".replace("None", "any")
@@ -124,7 +124,7 @@ def check_inverse_temperatures(name, values, first=None):
 
 
 def check_seed(name, seed):
-    """Raise unless `seed` is None or an integer from 0 and below 2**32."""
+    """Raise unless `seed` is None or an integer with 0 <= seed < 2**32."""
     if seed is None:
         return
     expected = "an integer from 0 and below 2**32, or None"

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read whole or not at all."""
+"""Files that are written completely or not at all, and read completely or not at all."""
 
 import contextlib
 import io
@@ -18,18 +18,18 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# No file is unpacked beyond this, so that a small hostile one cannot fill the memory.
+# No file is unpacked to more bytes than this, so that a small hostile one cannot fill the memory.
 MOST_BYTES = 4 * 2**30
 UNFINISHED = ".unfinished-"
 
 
 @contextlib.contextmanager
 def whole_file(path):
-    """Write a file under another name in the same folder and rename it once it is whole.
+    """Write a file under another name in the same folder, and rename it when it is complete.
 
-    The context gives a path to write to, of the same suffix. If it is left without an error, the
-    file is flushed to the disk and takes the place of `path`; else it is deleted, and what stood
-    under `path` stays. If the process is killed, a file is left over that `remove_unfinished`
+    The context gives a path to write to, with the same suffix. If no error happens, the file is
+    flushed to the disk and replaces the one at `path`. After an error it is deleted, and the old
+    file stays. A process that is killed leaves an unfinished file, which `remove_unfinished`
     deletes.
 
     Parameters
@@ -47,7 +47,7 @@ def whole_file(path):
         yield unfinished
         _flush_to_disk(unfinished)
         os.replace(unfinished, path)
-        # The new name is an entry of the folder; without this, a power cut may take it back.
+        # The folder holds the new name; without this, a power cut may undo the renaming.
         if os.name == "posix":
             _flush_to_disk(path.parent)
     except OSError as error:
@@ -68,7 +68,8 @@ def _flush_to_disk(path):
 def remove_unfinished(folder):
     """Delete what `whole_file` left in a folder when its process was killed.
 
-    Only for the folder's `only_writer`: another process's file may still be growing.
+    Only for whoever holds the folder by `only_writer`: another process may still be writing its
+    unfinished file.
     """
     for path in Path(folder).glob(f"{UNFINISHED}*"):
         with contextlib.suppress(OSError):
@@ -77,11 +78,11 @@ def remove_unfinished(folder):
 
 @contextlib.contextmanager
 def only_writer(folder):
-    """Hold a folder, so that no second process can.
+    """Lock a folder, so that no second process can.
 
-    The operating system takes the lock back when the process ends, however it ends: no lock is
-    ever stale. It is a lock on the folder itself, and leaves no file there. Where there are no such
-    locks (Windows, some network file systems), nothing is held.
+    The operating system releases the lock when the process ends, whatever ended it: no lock is ever
+    left over. The lock is on the folder itself, so that there is no lock file. Where there are no
+    such locks (Windows, some network file systems), nothing is locked.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def only_writer(folder):
     Raises
     ------
     BlockingIOError
-        if another process holds it
+        if another process has locked it
     OSError
         if there is no such folder
     """
@@ -117,20 +118,20 @@ def only_writer(folder):
 
 
 def read_to_end(stream, source, most=MOST_BYTES, report=lambda done: None):
-    """All bytes of a stream; `report` hears how many so far.
+    """All bytes of a stream; `report` is called with the number of bytes read so far.
 
     Raises
     ------
     ValueError
-        if there are more than `most`, or than a third of the memory that is free; the error names
-        `source`
+        if there are more than `most` bytes, or more than a third of the free memory; the error
+        names `source`
     """
     free = free_memory()
     if free is not None:
-        # Two thirds are for what is made of them.
+        # The other two thirds are for the arrays made from these bytes.
         most = min(most, free // 3)
     data = io.BytesIO()
-    # Some decompressors unpack a whole chunk at once: a small one cannot become too large.
+    # In small chunks, since some decompressors unpack a whole chunk at once.
     while chunk := stream.read(2**16):
         data.write(chunk)
         if data.tell() > most:
@@ -144,9 +145,9 @@ def read_npz(data, names=None, most=MOST_BYTES):
 
     Parameters
     ----------
-    data : bytes, the whole file
+    data : bytes of the whole file
     names : list of str, or None for all arrays
-    most : int, the largest size that the file may unpack to
+    most : int, the largest number of bytes that the file may unpack to
 
     Returns
     -------
@@ -155,7 +156,7 @@ def read_npz(data, names=None, most=MOST_BYTES):
     Raises
     ------
     ValueError
-        if the file is damaged, or lacks an array, or holds one of Python objects
+        if the file is damaged, or an array is missing, or one holds Python objects
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -171,18 +172,21 @@ def read_npz(data, names=None, most=MOST_BYTES):
             if missing:
                 raise ValueError(f"{missing[0]} is missing")
             return {name: _read_member(archive, name, most) for name in names}
-    except Exception as error:  # zipfile, its decompressors and NumPy each have their own
+    except Exception as error:  # zipfile, its decompressors and NumPy raise different ones
         raise ValueError(f"unreadable .npz ({in_short(error)})") from error
 
 
 def _read_member(archive, name, most):
-    # Read to the end, where the checksum is, which NumPy alone would not do.
+    # Read to the end, since zipfile compares the checksum there; NumPy alone might stop earlier.
     with archive.open(f"{name}.npy") as member:
         return _array_of_npy(read_to_end(member, name, most), name)
 
 
 def _array_of_npy(content, name):
-    """The array of an .npy file; NumPy's own reader allocates all that a header claims."""
+    """The array of an .npy file, with its size checked.
+
+    NumPy's own reader would allocate whatever the header claims.
+    """
     stream = io.BytesIO(content)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -207,7 +211,7 @@ def in_short(error):
 
 
 def make_folder(path):
-    """Make the folder `path` unless it exists, and see that files can be written in it."""
+    """Make the folder `path` unless it exists, and check that files can be written in it."""
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -219,7 +223,7 @@ def make_folder(path):
 
 
 def check_file(path):
-    """Make the folder of the file `path`, and see that the file can be written there."""
+    """Make the folder of the file `path`, and check that the file can be written there."""
     make_folder(path.parent)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: this is a folder; give the name of a file")

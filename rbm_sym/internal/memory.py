@@ -1,4 +1,4 @@
-"""How much memory there is, asked before much of it is taken."""
+"""How much memory is free, asked before a lot of it is needed."""
 
 import os
 from pathlib import Path
@@ -7,17 +7,17 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 def check_memory(n_bytes, what):
-    """Raise unless `n_bytes` more fit into the memory that is free now.
+    """Raise unless `n_bytes` are free.
 
     Parameters
     ----------
     n_bytes : int
-    what : str, what needs them and how it can be made smaller; the error begins with it
+    what : str, what needs the memory and how to make it smaller; the error begins with it
 
     Raises
     ------
     ValueError
-        if more is needed than is free; where that is unknown, nothing is raised
+        if more is needed than is free; if that is unknown, nothing is raised
     """
     free = free_memory()
     if free is not None and n_bytes > free:
@@ -30,8 +30,8 @@ def check_memory(n_bytes, what):
 def free_memory():
     """Bytes that this process can take without swapping; None where the system does not say.
 
-    It is the least of what Linux calls available, what the process's control group (a container's
-    memory, say) has left, and the limit of the process's own address space.
+    It is the least of three numbers. They are what Linux calls available, what is left to the
+    process's control group, such as a container, and what is left of the process's address space.
     """
     found = [_available(), _left_of_control_group(), _left_of_address_space()]
     return min((n_bytes for n_bytes in found if n_bytes is not None), default=None)
@@ -48,9 +48,10 @@ def _available():
 
 
 def _left_of_control_group():
-    """Of version 2 of control groups: the process's own group, or the root that a container sees.
+    """Bytes left to the control group.
 
-    Of version 1: the root.
+    In version 2 of control groups, that of the process or else the root, as a container sees it;
+    in version 1, the root.
     """
     try:
         own = Path("/proc/self/cgroup").read_text().strip().rpartition("::/")[2]
@@ -66,7 +67,7 @@ def _left_of_control_group():
             counted = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
         except (OSError, ValueError):  # no such group, or its limit is the word "max"
             continue
-        # Pages of files are given back when memory is short, but for those that are memory alone.
+        # Pages of files are released when memory is short, except those of shared memory (shmem).
         return max(0, left + int(counted.get(of_files, 0)) - int(counted.get("shmem", 0)))
     return None
 

@@ -3,15 +3,15 @@
 from rbm_sym.internal.arguments import check_count
 
 
-def count_batches(n_examples, batch_size, of="training examples"):
-    """How many whole minibatches there are; the incomplete last one is left out.
+def count_batches(n_examples: int, batch_size: int, of: str = "training examples") -> int:
+    """The number of whole minibatches; an incomplete last one is left out.
 
-    `of` says of what there are `n_examples`.
+    `of` is what the error calls the examples.
 
     Raises
     ------
     TypeError, ValueError
-        if `batch_size` is no integer from 1 to `n_examples`
+        if `batch_size` is not an integer from 1 to `n_examples`
     """
     check_count("batch_size", batch_size, of="example")
     if batch_size > n_examples:

@@ -1,4 +1,4 @@
-"""What rewrites of scans share."""
+"""What the rewrites of scans share."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ def inner_graph(op):
 
 
 def changed(op, inputs, outputs, **counts):
-    """A scan with this inner graph instead, and these fields of its `info` changed."""
+    """The scan `op` with another inner graph, and with these fields of its `info` changed."""
     return Scan(
         list(inputs),
         list(outputs),
@@ -27,5 +27,5 @@ def changed(op, inputs, outputs, **counts):
 
 
 def is_tensor(state):
-    """Whether a state is a tensor: it may be a random number generator, too."""
+    """Whether a scan's state is a tensor; it may also be a random number generator."""
     return isinstance(state.type, pt.TensorType)

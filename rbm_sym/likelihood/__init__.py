@@ -1,18 +1,18 @@
-"""How probable an RBM finds a picture: its partition function, exact and estimated.
+"""How probable a picture is under an RBM: its partition function, exact and estimated.
 
     log p(v) = -F(v) - log Z,    Z = Σ_v exp(-F(v))
 
-Z is a sum over all states. With at most 25 units in one of the layers it can be computed. Else it
-is estimated from two sides:
+Z is a sum over all states. It can be computed if one of the layers has at most 25 units. Otherwise
+it is estimated from two sides:
 
-- annealed importance sampling walks from a distribution whose Z is known to the RBM (Neal 2001;
-  Salakhutdinov and Murray 2008). The mean of the walks' weights is Z, so that the estimate of
-  log Z is rather too small;
-- the walks back, from samples of the RBM, have weights whose mean is 1 / Z, and the estimate is
-  rather too large (Burda, Grosse and Salakhutdinov 2015 walk back from examples).
+- Annealed importance sampling walks from a distribution with a known Z to the RBM (Neal 2001;
+  Salakhutdinov and Murray 2008). The expectation of the walks' weights is Z, so that the estimate
+  of log Z tends to be too small.
+- Reverse walks start at samples of the RBM. (Those of Burda, Grosse and Salakhutdinov 2015 start at
+  examples.) The expectation of their weights is 1 / Z, so that the estimate tends to be too large.
 
-Where the two agree, the truth lies between them, provided that the walks back did start at samples
-of the RBM: a mode that no walk has found is missing from both. All logarithms are natural.
+If the two agree, the true value lies between them. This holds if the reverse walks did start at
+samples of the RBM: a mode that no walk has found is missing from both. All logarithms are natural.
 """
 
 from rbm_sym.likelihood.annealing import (

@@ -1,16 +1,19 @@
 """Annealed importance sampling: the partition function, estimated from both sides.
 
-Walks from a distribution whose Z is known to the RBM have weights whose mean is Z (Neal 2001;
-Salakhutdinov and Murray 2008). Walks back, from samples of the RBM, have weights whose mean is
-1 / Z (Burda, Grosse and Salakhutdinov 2015 walk back from examples).
+Walks from a distribution with a known Z to the RBM have weights whose expectation is Z (Neal 2001;
+Salakhutdinov and Murray 2008). Reverse walks, from samples of the RBM, have weights whose
+expectation is 1 / Z. (Those of Burda, Grosse and Salakhutdinov 2015 start at examples.)
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.internal.arguments import check_count, check_inverse_temperatures, check_seed
@@ -19,12 +22,12 @@ from rbm_sym.rbm import RBM
 from rbm_sym.samplers.tempering import TemperedRBM
 from rbm_sym.streams import MRG_RandomStreams
 
-# So many steps of a walk are one call of a compiled function.
+# Steps of a walk that one call of a compiled function makes.
 STEPS_AT_ONCE = 100
 
 
-def standard_temperatures():
-    """The 14,500 inverse temperatures of Salakhutdinov and Murray (2008), denser towards 1."""
+def standard_temperatures() -> np.ndarray:
+    """The 14,501 inverse temperatures of Salakhutdinov and Murray (2008), denser towards 1."""
     return np.concatenate(
         [
             np.arange(500) / 1000,
@@ -41,10 +44,10 @@ class LogPartition:
     Attributes
     ----------
     log_partition : float, the estimate
-    standard_error : float, of `log_partition`, from the spread of the weights; it knows nothing of
-        what no run has come across
+    standard_error : float, of `log_partition`, from the spread of the weights; it says nothing of
+        modes that no run has found
     effective_sample_size : float from 1 to the number of runs, (Σ w)² / Σ w²
-    log_weights : (n_runs,) float64, log w; the mean of all w estimates Z, and 1 / Z on the way back
+    log_weights : (n_runs,) float64, log w; the mean of w estimates Z, or 1 / Z in reverse
     """
 
     log_partition: float
@@ -53,8 +56,8 @@ class LogPartition:
     log_weights: np.ndarray
 
     @classmethod
-    def of(cls, log_weights, sign=1):
-        """From the weights of Z (sign 1) or of 1 / Z (sign -1)."""
+    def of(cls, log_weights: np.ndarray, sign: int = 1) -> "LogPartition":
+        """The estimate from weights whose expectation is Z (sign 1) or 1 / Z (sign -1)."""
         largest = log_weights.max()
         weights = np.exp(log_weights - largest)
         mean, n_runs = weights.mean(), len(weights)
@@ -67,8 +70,13 @@ class LogPartition:
 
 
 def ais_log_partition(
-    rbm, n_runs=100, temperatures=None, data=None, seed=None, progress=None
-):  # fmt: skip
+    rbm: RBM,
+    n_runs: int = 100,
+    temperatures: ArrayLike | None = None,
+    data: ArrayLike | SharedVariable | None = None,
+    seed: int | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
+) -> LogPartition:
     """log Z by annealed importance sampling, from independent units to the RBM.
 
     Parameters
@@ -77,11 +85,11 @@ def ais_log_partition(
     n_runs : int, at least 2
         Independent runs.
     temperatures : increasing inverse temperatures from 0 to 1; None takes `standard_temperatures`
-        The more, the smaller the error; the time grows with their number.
+        With more of them the error is smaller, and the time longer in proportion.
     data : (n, n_visible) array or shared variable of values in [0, 1], or None
-        Examples whose mean the base model has; None takes the RBM's vbias. For a trained RBM, the
-        training data give by far the smaller error.
-    seed : int from 0 and below 2**32, or None for another one each time
+        Examples whose mean the base model has; None gives it the RBM's vbias. For a trained RBM,
+        the training data give by far the smaller error.
+    seed : int, at least 0 and below 2**32, or None for another one each time
     progress : function that wraps an iterable of parts of the walk, such as `tqdm.tqdm`, or None
 
     Returns
@@ -98,14 +106,21 @@ def ais_log_partition(
 
 
 def reverse_ais_log_partition(
-    rbm, n_runs=100, temperatures=None, data=None, seed=None, progress=None, n_steps=1000
-):  # fmt: skip
+    rbm: RBM,
+    n_runs: int = 100,
+    temperatures: ArrayLike | None = None,
+    data: ArrayLike | SharedVariable | None = None,
+    seed: int | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
+    n_steps: int = 1000,
+) -> LogPartition:
     """log Z by annealed importance sampling from the RBM to independent units.
 
-    The runs start at samples of the RBM: at the ends of as many runs of `ais_log_partition`, drawn
-    again by their weights, after `n_steps` Gibbs steps more. As far as these are samples of the
-    RBM, the expectation of the estimate is not below log Z. A mode that the walks there have missed
-    is missed on the way back too, and no error tells of it.
+    The runs should start at samples of the RBM. They start at the ends of as many runs of
+    `ais_log_partition`, drawn again in proportion to their weights, after `n_steps` more Gibbs
+    steps. If these are samples of the RBM, the expectation of the estimate is not below log Z. A
+    mode that the forward runs have missed is missed by the reverse runs too, and the standard error
+    does not show it.
 
     Parameters, result and errors as for `ais_log_partition`; `n_steps` is an int, at least 1.
     """
@@ -117,13 +132,13 @@ def reverse_ais_log_partition(
 
 
 class _Walk:
-    """Runs of annealed importance sampling, which walk on from where they are."""
+    """Runs of annealed importance sampling, each at its present state."""
 
     def __init__(self, rbm, n_runs, temperatures, data, seed, progress):
         W, hbias, vbias = parameters_of(rbm)
         check_count("n_runs", n_runs, of="run")
         if n_runs < 2:
-            raise ValueError("n_runs: at least 2 runs are needed to tell the error, not 1")
+            raise ValueError("n_runs: at least 2 runs are needed for a standard error, not 1")
         if temperatures is None:
             temperatures = standard_temperatures()
         check_inverse_temperatures("temperatures", temperatures, first=0)
@@ -143,14 +158,11 @@ class _Walk:
         self.log_base_partition = len(hbias) * np.log(2) + np.logaddexp(0, base_vbias).sum()
 
     def to_the_rbm(self):
-        """Walk from the base model to the RBM: log weights (n_runs,)."""
+        """Walk from the base model to the RBM; returns log weights, (n_runs,) float64."""
         return self.along(self.temperatures)
 
     def along(self, temperatures):
-        """Walk from the first of the inverse temperatures to the last.
-
-        Returns the logarithms of the weights, (n_runs,) float64.
-        """
+        """Walk along these inverse temperatures; returns log weights, (n_runs,) float64."""
         betas = temperatures.astype(self.dtype)
         self.compiled.state.set_value(self.state.astype(self.dtype))
         log_weights = np.zeros(len(self.state))
@@ -160,14 +172,14 @@ class _Walk:
         return log_weights
 
     def choose_by(self, log_weights):
-        """Draw as many of the present states, with probabilities in proportion to the weights."""
+        """Draw as many states from the present ones, in proportion to their weights."""
         weights = np.exp(log_weights - log_weights.max())
         chosen = self.rng.choice(len(weights), len(weights), p=weights / weights.sum())
         self.state = self.state[chosen]
 
 
 class _Annealing:
-    """A compiled walk, for RBMs of any size: the parameters are shared variables of its own."""
+    """A compiled walk for RBMs of any size, whose parameters are copied into its own variables."""
 
     def __init__(self):
         floatX = pytensor.config.floatX
@@ -201,6 +213,6 @@ def _annealing(dtype):
 
 
 def _log_odds_of_mean(examples):
-    # One example more of each kind, so that a unit that is never on keeps a finite bias.
+    # With one more example of each kind, a unit that is never on has a finite bias too.
     n_on = examples.sum(axis=0, dtype="float64") + 1
     return np.log(n_on / (len(examples) + 2 - n_on))

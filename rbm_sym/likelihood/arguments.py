@@ -1,11 +1,11 @@
-"""What is taken of a model and of examples, once it has been checked."""
+"""The numbers of a model and of examples, checked."""
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.samplers.tempering import check_binary
 
-# So many float64 numbers stay in a processor's cache.
+# float64 numbers that stay in a processor's cache.
 NUMBERS_AT_ONCE = 2**17
 
 

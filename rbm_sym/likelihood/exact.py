@@ -8,14 +8,15 @@ import pytensor
 import pytensor.tensor as pt
 
 from rbm_sym.likelihood.arguments import NUMBERS_AT_ONCE, parameters_of
+from rbm_sym.rbm import RBM
 
 LARGEST_LAYER = 25
 
 
-def exact_log_partition(rbm):
+def exact_log_partition(rbm: RBM) -> float:
     """log Z, the sum over all states of the smaller layer, in float64.
 
-    The time doubles with each unit of that layer; memory does not grow.
+    The time doubles with each unit of that layer; the memory stays the same.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def exact_log_partition(rbm):
     TypeError
         if `rbm` is not such an RBM
     ValueError
-        if both layers are larger
+        if both layers are larger, or a parameter is not finite
     """
     W, hbias, vbias = (value.astype("float64") for value in parameters_of(rbm))
     if len(hbias) <= len(vbias):
@@ -38,7 +39,7 @@ def exact_log_partition(rbm):
             f"rbm: the exact sum needs a layer of at most {LARGEST_LAYER} units, and the smaller "
             f"one has {len(biases)}; use ais_log_partition"
         )
-    # The states of the first few units are laid out once; those of the others shift them all.
+    # All states of the first few units make a block. Each state of the other units shifts it.
     n_low = min(len(biases), int(np.log2(max(2, NUMBERS_AT_ONCE / len(other_biases)))))
     low = _all_states(n_low)
     low_bias_term, low_input = low @ biases[:n_low], other_biases + low @ W[:n_low]

@@ -1,4 +1,4 @@
-"""How probable a model finds examples: log-likelihood and pseudo-likelihood."""
+"""How probable examples are under a model: log-likelihood and pseudo-likelihood."""
 
 from functools import cache
 from numbers import Real
@@ -6,6 +6,8 @@ from numbers import Real
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.internal.arguments import check_count, check_seed
@@ -20,14 +22,14 @@ from rbm_sym.logistic import log_sigmoid, softplus
 from rbm_sym.rbm import RBM
 
 
-def log_likelihood(rbm, data, log_partition):
+def log_likelihood(rbm: RBM, data: ArrayLike | SharedVariable, log_partition: float) -> np.ndarray:
     """log p(v) = -F(v) - log Z of each example, in nats.
 
     Parameters
     ----------
     rbm : RBM of binary units
-    data : (n, n_visible) array or shared variable of zeros and ones; grey levels are drawn first,
-        by `rbm_sym.datasets.draw_binary`
+    data : (n, n_visible) array or shared variable of zeros and ones; `rbm_sym.datasets.draw_binary`
+        draws them from grey levels
     log_partition : float, log Z
 
     Returns
@@ -48,7 +50,12 @@ def log_likelihood(rbm, data, log_partition):
     return -_by_batches(rbm, _evaluation().free_energy, examples) - log_partition
 
 
-def pseudo_likelihood(rbm, data, n_bits=None, seed=None):
+def pseudo_likelihood(
+    rbm: RBM,
+    data: ArrayLike | SharedVariable,
+    n_bits: int | None = None,
+    seed: int | None = None,
+) -> np.ndarray:
     """log Π_i p(v_i | all other v) of each example, in nats (Besag 1975).
 
     Parameters
@@ -56,9 +63,9 @@ def pseudo_likelihood(rbm, data, n_bits=None, seed=None):
     rbm : RBM of binary units
     data : (n, n_visible) array or shared variable of zeros and ones
     n_bits : int from 1 to n_visible, or None
-        None takes all units i, which is exact. Else so many, drawn at random, stand for all: an
-        unbiased estimate.
-    seed : int from 0 and below 2**32, or None for other units each time
+        None takes all units i, which is exact. A number takes that many, chosen at random, which
+        gives an unbiased estimate.
+    seed : int, at least 0 and below 2**32, or None for other units each time
 
     Returns
     -------
@@ -82,7 +89,10 @@ def pseudo_likelihood(rbm, data, n_bits=None, seed=None):
 
 
 class _Evaluation:
-    """Compiled functions of examples, in float64, for RBMs of any size."""
+    """Compiled functions of examples, in float64, for RBMs of any size.
+
+    An RBM's parameters are copied into those of `rbm`.
+    """
 
     def __init__(self):
         self.rbm = RBM(n_visible=1, n_hidden=1)
@@ -112,7 +122,7 @@ def _evaluation():
 
 
 def _by_batches(rbm, function, examples):
-    """The results of a function of `_Evaluation`, for so many examples at a time as fit a cache."""
+    """The results of a function of `_Evaluation`, computed for as many examples as fit a cache."""
     set_parameters(_evaluation().rbm, [value.astype("float64") for value in parameters_of(rbm)])
     size = max(1, NUMBERS_AT_ONCE // rbm.n_hidden)
     batches = [examples[i : i + size] for i in range(0, len(examples), size)]

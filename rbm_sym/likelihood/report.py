@@ -1,4 +1,4 @@
-"""A report on the likelihood of a trained RBM, as programs print it."""
+"""A report on the likelihood of a trained RBM, printed by programs."""
 
 import numpy as np
 
@@ -14,12 +14,12 @@ from rbm_sym.runs.options import whole_number
 from rbm_sym.runs.terminal import progress_through
 
 ESTIMATES = {"forward": ais_log_partition, "reverse": reverse_ais_log_partition}
-# Larger layers take minutes to sum over.
+# The exact sum over a larger layer takes minutes.
 LARGEST_EXACT_LAYER = 20
 
 
 def add_estimate_options(parser):
-    """Options for how much work an estimate is."""
+    """Options for the work that goes into an estimate."""
     parser.add_argument(
         "--n-runs", type=whole_number(2), default=100, help="runs of annealed importance sampling"
     )
@@ -64,7 +64,7 @@ def report_likelihood(rbm, datasets, n_runs, n_temperatures, seed):
 
 
 def spread(n_temperatures):
-    """So many inverse temperatures, as densely spread as the standard ones."""
+    """`n_temperatures` inverse temperatures, as densely spread as the standard ones."""
     standard = standard_temperatures()
     places = np.linspace(0, len(standard) - 1, n_temperatures)
     return np.interp(places, np.arange(len(standard)), standard)

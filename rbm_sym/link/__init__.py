@@ -1,1 +1,1 @@
-"""What a backend of PyTensor needs to compile this package's graphs, a folder for each backend."""
+"""What PyTensor's backends need to compile this package's graphs: a folder for each backend."""

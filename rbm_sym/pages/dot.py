@@ -1,7 +1,7 @@
-"""PyTensor graphs in the DOT language, with the attributes that PyTensor's d3viz draws by.
+"""PyTensor graphs in the DOT language, with the attributes that PyTensor's d3viz needs.
 
-d3viz's own formatter starts Graphviz before it does anything, names an operation by its class,
-which calls every elementwise function "Elemwise", and leaves out what is inside of a scan.
+d3viz has a formatter of its own, but this needs Graphviz and leaves out the inside of a scan. It
+also names an operation by its class, which is "Elemwise" for every elementwise function.
 """
 
 import json
@@ -33,13 +33,13 @@ def dot_source(outputs):
 
 
 def vertex_names(prefix):
-    """A dictionary that gives every variable, operation or output a name when first asked."""
+    """A dict from variable, operation or output to a name, made when it is first looked up."""
     numbers = count()
     return defaultdict(lambda: f"{prefix}_{next(numbers)}")
 
 
 def graph_statements(outputs, output_labels, input_labels, names):
-    """The statements for a graph and, inside of its scans, for theirs.
+    """The statements for a graph and for the inner graphs of its scans.
 
     Parameters
     ----------
@@ -90,10 +90,10 @@ def operation(node, outputs, names):
 
 
 def scan_step(node, outputs, names):
-    """The cluster of a scan's inner graph, and the attributes that let d3viz open it.
+    """The cluster of a scan's inner graph, and the attributes by which d3viz can open it.
 
-    They tell how edges go on when it is open: those to the scan lead to the inputs of its inner
-    graph, and those from it come from the outputs.
+    These say where edges go when the scan is open. Edges to the scan lead to the inputs of its
+    inner graph, and edges from the scan begin at its outputs.
     """
     inner_inputs, inner_outputs = node.op.inner_inputs, node.op.inner_outputs
     mappings = node.op.get_oinp_iinp_iout_oout_mappings()
@@ -101,7 +101,7 @@ def scan_step(node, outputs, names):
         inner_inputs[i]: node.inputs[outer]
         for i, outer in mappings["outer_inp_from_inner_inp"].items()
     }
-    # As in the text: an input that stands for an expression is called by its number.
+    # As in the printed graph, an input that stands for an expression is named by its number.
     input_labels = {
         variable: outer_input[variable].name or f"i{i}" for i, variable in enumerate(inner_inputs)
     }
@@ -137,7 +137,7 @@ def readers(variable, outputs):
 
 
 def operation_label(node, outputs):
-    """The operation, without its properties if they are many, and the name of its result."""
+    """The operation, without its properties if the text is long, and the name of its result."""
     label = str(node.op)
     if len(label) > LONGEST_LABEL:
         label = label.split("{")[0]
@@ -146,9 +146,9 @@ def operation_label(node, outputs):
 
 
 def edge_color(op, i):
-    """d3viz's colours: red if `op` overwrites its i-th input, blue if the result is a view of it.
+    """The attribute color as in d3viz, {} for most edges.
 
-    Absent for all others.
+    It is red if `op` overwrites its i-th input, and blue if the result is a view of that input.
     """
     for inputs_by_output, color in [(op.destroy_map, "red"), (op.view_map, "dodgerblue")]:
         if any(i in inputs for inputs in inputs_by_output.values()):
@@ -157,7 +157,7 @@ def edge_color(op, i):
 
 
 def origin(variable):
-    """What an edge from a variable comes from: its apply node, if it has one."""
+    """Where an edge from a variable begins: at its apply node, if it has one."""
     return variable if variable.owner is None else variable.owner
 
 
@@ -168,7 +168,7 @@ def box(name, label, kind, type_):
 
 def vertex(name, label, kind, **attributes):
     attributes |= {"label": label, "node_type": kind, "fillcolor": COLORS[kind]}
-    # d3viz wants a position, which Graphviz would give.
+    # d3viz needs a position, which Graphviz would compute.
     return f"{name} {attribute_list(pos='0,0', **attributes)};"
 
 
@@ -177,6 +177,6 @@ def edge(source, target, label, **attributes):
 
 
 def attribute_list(**attributes):
-    # Strings of DOT know one escape, \", which JSON shares; what is not ASCII stands for itself.
+    # DOT's strings have one escape, \", and JSON has it too. All other characters stay.
     values = (f"{name}={json.dumps(v, ensure_ascii=False)}" for name, v in attributes.items())
     return f"[{', '.join(values)}]"

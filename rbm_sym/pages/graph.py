@@ -1,4 +1,4 @@
-"""A page that draws graphs: PyTensor's d3viz, in one file that needs no network."""
+"""A page that draws graphs: PyTensor's d3viz in one file, which works without a network."""
 
 import re
 from pathlib import Path
@@ -11,11 +11,11 @@ from rbm_sym.pages.dot import COLORS
 
 
 def write_graphs(path, graphs):
-    """Write d3viz's page with all that it refers to inside of it.
+    """Write d3viz's page as one file that contains its styles and scripts.
 
     Parameters
     ----------
-    path : where to write it
+    path : path of the file
     graphs : dict from title to DOT source
     """
     folder = Path(d3viz.__file__).parent

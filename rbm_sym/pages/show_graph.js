@@ -1,8 +1,8 @@
-// What scripts/show_graph.py adds to PyTensor's d3viz: a page that shows one of several graphs,
-// each laid out here and not by Graphviz. `graphs` holds their DOT sources by title, `colors` what
-// the colours of their nodes mean.
+// Added to the page of PyTensor's d3viz, so that it shows one of several graphs and lays it out
+// without Graphviz. `graphs` has the DOT source of each title, `colors` the color of each kind of
+// node.
 
-// The part of the address after # says which graph is shown.
+// The part of the address after # is the title of the graph that is shown.
 const shown = decodeURIComponent(location.hash.slice(1)) in graphs
 	? decodeURIComponent(location.hash.slice(1))
 	: Object.keys(graphs)[0];
@@ -25,10 +25,10 @@ addEventListener("load", () => {
 	);
 });
 
-// d3viz calls its function drawGraph when the page is opened, and when a scan is opened or closed.
+// d3viz calls drawGraph when the page is opened, and whenever a scan is opened or closed.
 const drawGraphAsPlaced = drawGraph;
 drawGraph = () => {
-	// By number, edges would be drawn once before they have ends.
+	// d3viz has the ends of edges as numbers, and would draw edges before it looks these up.
 	for (const edge of graph.edges) {
 		edge.source = graph.nodes[edge.source];
 		edge.target = graph.nodes[edge.target];
@@ -38,7 +38,7 @@ drawGraph = () => {
 	fitIntoWindow();
 };
 
-// Gives the nodes inside of an open node, or the outermost ones, their positions; returns the size.
+// Places the nodes inside an open node, or the outermost ones, and returns the size of the layout.
 function place(parent) {
 	const members = graph.nodes.filter((node) => node.parent === parent);
 	const layout = new dagreD3.Digraph();
@@ -61,13 +61,13 @@ function place(parent) {
 	return { width, height };
 }
 
-// d3viz draws ellipses wider and higher than their text.
+// d3viz draws an ellipse wider and higher than its text.
 function sizeOf({ shape, width, height }) {
 	const scale = shape === "ellipse" ? 1.2 : 1;
 	return { width: scale * width, height: scale * height };
 }
 
-// The node itself or the open one around it that lies directly inside of `parent`.
+// The node itself, or the open node around it that is directly inside `parent`.
 function memberAround(node, parent) {
 	while (node && node.parent !== parent) node = node.parent;
 	return node;
@@ -87,7 +87,7 @@ function fitIntoWindow() {
 	const scale = Math.min(1, 0.95 * Math.min(width / box.width, height / box.height));
 	const left = (width - scale * box.width) / 2 - scale * box.x;
 	const top = (height - scale * box.height) / 2 - scale * box.y;
-	// d3viz moves all by (300, 100).
+	// d3viz moves everything by (300, 100).
 	zoom.scaleExtent([scale / 2, 8]).scale(scale).translate([left - 300, top - 100]);
 	zoom.event(svg);
 }

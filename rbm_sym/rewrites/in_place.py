@@ -1,12 +1,12 @@
-"""Results that take the memory of an input.
+"""Results that are written into the memory of an input.
 
-What is recognised: an Op of ours that could overwrite its first input, where nothing else reads
-that afterwards: the state of a random stream, weights that are updated.
+What is recognised: an Op of this package that could overwrite its first input, if nothing else
+reads that input afterwards. Such inputs are the states of random streams, and updated weights.
 
-What takes its place: the same Op with its property `inplace` set. It may not stand there from the
-beginning: an Op that destroys its input may not be in the inner graph that scan is given.
+What takes its place: the same Op with `inplace` set. It cannot be in the graph from the beginning,
+because scan accepts no inner graph with an Op that destroys its input.
 
-Why it is faster: nothing is copied. A state of MRG31k3p is larger than what is drawn from it.
+Why it is faster: nothing is copied. A state of MRG31k3p is larger than the numbers drawn from it.
 """
 
 from pytensor.graph.rewriting.basic import node_rewriter

@@ -1,18 +1,19 @@
 """Results of a scan of which only the last step is read.
 
-What is recognised: a result of a scan whose only use is its last entry, `result[-1]`: the negative
-particles at the end of a Gibbs chain, the pre-sigmoid activation of the last step.
+What is recognised: a result of a scan of which only the last entry is used, `result[-1]`. Examples
+are the negative particles at the end of a Gibbs chain, or the pre-sigmoid activation there.
 
-What takes its place: a state. Each step hands its result on to the next one, which does not look
-at it, and the last step's is what remains.
+What takes its place: a state. Each step passes its result to the next one, which ignores it. The
+result of the last step remains.
 
-Why it is faster: nothing is stored. PyTensor copies a result of each step into an array over time,
-of all steps where it is asked for the shape of the result, and memory grows with their number.
+Why it is faster: nothing is stored. PyTensor copies the result of each step into an array over
+time. If the shape of the result is used somewhere, this array has all steps, and its memory grows
+with their number.
 
-A scan of no steps has no last one, and raises an IndexError when it runs. (PyTensor alone gives
-whatever lies in memory there, or an empty array.) Where that may be meant, in a graph with an
-`ifelse`, of which numba computes both branches, scans of an unknown number of steps stay as they
-are.
+A scan without steps has no last one, and raises IndexError when it runs. (PyTensor alone gives
+whatever is in memory there, or an empty array.) In a graph with an `ifelse`, numba computes both
+branches, so that the branch that is not chosen could raise this error. There, scans with an unknown
+number of steps stay as they are.
 """
 
 import numpy as np
@@ -45,10 +46,10 @@ NO_STEPS = (
 
 
 class NothingYet(Op):
-    """What a result is before the first step: (number of steps, its lengths) to an array.
+    """The initial value of a result before the first step: (number of steps, lengths) to an array.
 
-    Nobody reads its numbers, since it raises IndexError if there is no step. PyTensor's own
-    AllocEmpty would do but for that.
+    Its numbers are never read: if there is no step, it raises IndexError. That is what PyTensor's
+    own AllocEmpty does not do.
     """
 
     __props__ = ("dtype",)
@@ -62,7 +63,7 @@ class NothingYet(Op):
         return Apply(self, inputs, [pt.tensor(dtype=self.dtype, shape=shape)])
 
     def do_constant_folding(self, fgraph, node):
-        # What lies in memory is no constant.
+        # Memory that was not written is not a constant.
         return False
 
     def perform(self, node, inputs, output_storage):
@@ -75,8 +76,8 @@ class NothingYet(Op):
 @numba_version_of(NothingYet)
 def numba_nothing_yet(op, node, **kwargs):
     dtype = np.dtype(op.dtype)
-    # Written out: lengths that are known have another type in numba than others, and a tuple of
-    # two types has no entry number i.
+    # Written out: in numba, constant lengths have another type than others, and a tuple of two
+    # types cannot be indexed by i.
     names = [f"length_{i}" for i in range(len(node.inputs) - 1)]
     shape = "".join(f"{name}.item(), " for name in names)
     source = f"""
@@ -113,8 +114,8 @@ def last_step_only(fgraph, node):
     handed_on = [results[i] for i in chosen]
     kept = [i for i in range(len(traces)) if i not in chosen]
 
-    # Scan's order: inputs are sequences, traced states, untraced states, what does not change;
-    # outputs are traced states, traces, untraced states, the condition.
+    # Scan's order of inputs: sequences, traced states, untraced states, non-sequences. Its order of
+    # outputs: traced states, traces, untraced states, the condition.
     n_first_inputs = len(inner_inputs) - info.n_non_seqs
     n_first_outputs = len(inner_outputs) - len(traces) - info.n_untraced_sit_sot - info.as_while
     new_inner_inputs = [
@@ -162,7 +163,7 @@ def last_step_only(fgraph, node):
 
 
 def _has_a_step(n_steps):
-    """Whether this is known: it is a constant, or checked as the steps of a `gibbs_chain` are."""
+    """Whether it is known to be at least 1: a constant, or checked as in `gibbs_chain`."""
     checked = n_steps.owner is not None and isinstance(n_steps.owner.op, CheckAndRaise)
     return checked or (isinstance(n_steps, Constant) and n_steps.data >= 1)
 
@@ -190,9 +191,9 @@ def _indices(client):
 
 
 def _shapes_outside(node, inner_inputs, results):
-    """The shapes of a step's results, computed outside of the scan; None where that cannot be."""
+    """The shapes of a step's results, computed outside of the scan; None if that is impossible."""
     op, info = node.op, node.op.info
-    # What changes from step to step has its steps in front.
+    # Inputs that change from step to step have the steps along their first axis.
     stacked = op.outer_seqs(node.inputs)
     for state, taps in zip(op.outer_mitsot(node.inputs), info.mit_sot_in_slices, strict=True):
         stacked = [*stacked, *[state] * len(taps)]
@@ -201,7 +202,7 @@ def _shapes_outside(node, inner_inputs, results):
     input_shapes = [tuple(x.shape)[1:] for x in stacked]
     input_shapes += [tuple(x.shape) if is_tensor(x) else None for x in unstacked]
     shapes = infer_shape(results, inner_inputs, input_shapes)
-    # Lengths that should be equal are compared where the results are computed.
+    # Without checks of lengths: these are made where the results are computed.
     shapes = [shape and [_without_assertion(length) for length in shape] for shape in shapes]
 
     inside = set(inner_inputs)

@@ -1,22 +1,23 @@
 """The product with a matrix of which one column was flipped.
 
 What is recognised: x with its column i set to c - x[:, i], times y, where c is a constant between
--1 and 1. With c = 1, that is the free energy of pictures with one bit flipped, by which the
+-1 and 1. With c = 1, this is in the free energy of pictures with one bit flipped, from which the
 pseudo-likelihood is estimated.
 
-What takes its place, where the graph has the product with x itself too: that, plus what the column
-changes:
+What takes its place, if the graph also has the product with x itself: that product, plus the change
+by the column:
 
     (x with column i set to z) y = x y + (z - x[:, i]) y[i],    z = c - x[:, i]
 
-A column that is set to something else is left alone. If it was large and what it is set to is
-small, the difference of two large numbers would be all that is left of the small ones. Here both
-are of one size, |x[:, i]| ≤ |z| + 1. For x (m, k) and y (k, n), the result is off by at most
+Columns that are set to something else are not recognised. If a column with large numbers is set to
+small ones, these would be the difference of two large numbers, and lose their digits. Here both
+have the same size, |x[:, i]| ≤ |z| + 1. For x (m, k) and y (k, n), the error of the result is at
+most
 
     4 (k + 4) ε |x'| |y|,    |x'| with |z| + 1 for column i,    ε = 2^-24 (float32) or 2^-53
 
-Why it is faster: the product with x is computed already, for the free energy of the pictures
-before the flip; what remains is a column times a row.
+Why it is faster: the product with x is computed anyway, for the free energy of the pictures before
+the flip. Only a column times a row is added.
 """
 
 from pytensor.graph.rewriting.basic import node_rewriter
@@ -39,7 +40,7 @@ def one_column_replaced(fgraph, node):
     x, z, *indices = flipped.owner.inputs
     if not op.set_instead_of_inc or not _is_one_column(op.idx_list):
         return False
-    # Whole numbers may leave their range, and a product of two dtypes rounds elsewhere.
+    # Integers may leave their range, and a product of two dtypes is rounded in another way.
     if not x.dtype == y.dtype == z.dtype or x.dtype not in FLOATS:
         return False
     if not any(isinstance(c.op, Dot) and c.inputs == [x, y] for c, _ in fgraph.clients[x]):
@@ -57,7 +58,7 @@ def _is_one_column(idx_list):
 
 
 def _subtracted_from_constant(z):
-    """Of c - x with a constant c, |c| ≤ 1, the x; None for all else."""
+    """The x, if z is c - x with a constant c, |c| ≤ 1; otherwise None."""
     if z.owner is None or not isinstance(z.owner.op, Elemwise):
         return None
     if not isinstance(z.owner.op.scalar_op, Sub):

@@ -1,10 +1,10 @@
 """All rewrites of this package, in the order in which they act on a graph.
 
-PyTensor rewrites a graph in stages, each at a position of its own (`pytensor.compile.optdb`). Ours
-stand among them: equal nodes are merged at 0, the canonical form is made at 1, scans get their
-final form from 1.6 on, what is fast is chosen at 2, elementwise operations are fused from 48 on,
-and from 49.5 on inputs may be overwritten. The modules say what a rewrite recognises; here it is
-said where it acts and why there.
+PyTensor rewrites a graph in stages, and each stage has a position (`pytensor.compile.optdb`). It
+merges equal nodes at 0, makes the canonical form at 1, and gives scans their final form from 1.6
+on. It chooses fast forms at 2, fuses elementwise operations from 48 on, and lets Ops overwrite
+their inputs from 49.5 on. Our rewrites stand between these. The modules say what a rewrite
+recognises; this list says where it acts and why there.
 """
 
 from typing import NamedTuple
@@ -26,14 +26,14 @@ from rbm_sym.rewrites.last_step import last_step_only
 from rbm_sym.rewrites.one_column import one_column_replaced
 from rbm_sym.rewrites.rounded_sample import rounded_sample
 
-# The tag that all of them have but the last, which changes no operation.
+# The tag of all of them but the last, which only saves copies.
 ALL = "rbm_sym"
 
 
 class Stage(NamedTuple):
-    """Rewrites of nodes that act together, at one position of PyTensor's.
+    """Rewrites of nodes that act together, at one position among PyTensor's.
 
-    again : whether they look at nodes, too, that they have made themselves
+    again : whether they are also applied to nodes that they have made themselves
     """
 
     position: float
@@ -44,11 +44,11 @@ class Stage(NamedTuple):
 
 
 PIPELINE = [
-    # Before equal products are merged, and before a column of the rounded pictures is looked for.
+    # Before equal products are merged, and before `one_column_replaced` looks for rounded pictures.
     Stage(-0.5, "rbm_sym_rounded_sample", [rounded_sample], again=True),
-    # Before the canonical form, in which the index may be replaced by its bounds-checked double.
+    # Before the canonical form, which may replace the index by a copy with a check of its bounds.
     Stage(0.5, "rbm_sym_one_column_replaced", [one_column_replaced], again=True),
-    # Before PyTensor decides how much of each result over time it keeps.
+    # Before PyTensor decides how many steps of each result it keeps.
     Stage(1.61, "rbm_sym_last_step_only", [last_step_only]),
     # After the scan has got its final form.
     Stage(1.65, "rbm_sym_panels_for_scan", [panels_for_scan]),
@@ -63,7 +63,7 @@ PIPELINE = [
     Stage(47.2, "rbm_sym_matrix_plus_products", [matrix_plus_products], again=True),
     # Just before elementwise operations are fused into one loop.
     Stage(47.5, "rbm_sym_vectorised_functions", [vectorised_functions], again=True),
-    # After all that build graphs, beside PyTensor's own of the kind; for every backend.
+    # After all rewrites that build graphs, beside PyTensor's own for in-place Ops; every backend.
     Stage(50.9, "rbm_sym_in_place", [in_place], tags=("fast_run", "inplace")),
 ]
 

@@ -5,8 +5,8 @@ pictures for the pseudo-likelihood, and a training function may draw them from t
 
 What takes its place: x, whose numbers are 0 and 1 already.
 
-Why it is faster: what is computed from the rounded pictures, first of all their product with the
-weights, is then seen to be the same as what the gradient needs.
+Why it is faster: the rounded pictures are then the same variable as the pictures in the gradient.
+So their product with the weights is computed only once.
 """
 
 from pytensor.graph.rewriting.basic import node_rewriter

@@ -1,7 +1,7 @@
-"""Training runs that are saved as they go, and that go on however they were ended.
+"""Training runs that are saved as they go, and that can be resumed whatever ended them.
 
-`open_run` is for training programs of your own. What the programs of this package share beside it,
-options and the terminal, is in `options` and `terminal`.
+`open_run` is for training programs of your own. `options` and `terminal` have what the programs of
+this package share as well: command-line options, and output on the terminal.
 """
 
 from rbm_sym.internal.minibatches import count_batches

@@ -1,7 +1,8 @@
-"""The file from which a run goes on, and when it is written."""
+"""The file from which a run is resumed, and when it is written."""
 
 import re
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def load_checkpoint(folder):
+def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The checkpoint in a run's folder.
 
     Returns
@@ -27,7 +28,7 @@ def load_checkpoint(folder):
     Raises
     ------
     OSError, ValueError
-        if there is none, or it is damaged or of a format that is not known here
+        if there is none, or it is damaged, or this version does not know its format
     """
     path = folder / FILE
     arrays, state = load_arrays(path)
@@ -39,36 +40,36 @@ def load_checkpoint(folder):
         )
     for name, kind in EXPECTED.items():
         if not isinstance(state.get(name), kind):
-            raise ValueError(f"{path}: {name!r} is {state.get(name)!r}, no {kind.__name__}")
+            raise ValueError(f"{path}: {name!r} is {state.get(name)!r}, not {kind.__name__}")
     if "costs" not in arrays:
         raise ValueError(f"{path}: 'costs' is missing")
     return arrays, state
 
 
 def arrays_below(prefix, arrays):
-    """Of a checkpoint's arrays, those whose names begin with this folder's, without it."""
+    """The arrays whose names begin with `prefix/`: {the rest of the name: array}."""
     begin = f"{prefix}/"
     return {n.removeprefix(begin): array for n, array in arrays.items() if n.startswith(begin)}
 
 
 def known(record):
-    """A record without the NaNs at its end."""
+    """A record without the NaN at its end."""
     places = np.flatnonzero(np.isfinite(record))
     return record[: places[-1] + 1] if places.size else record[:0]
 
 
 class CheckpointTimes(NamedTuple):
-    """How often a checkpoint is written: whenever one of the two has passed since the last one.
+    """How often a checkpoint is written: when one of the two has passed since the last one.
 
-    minutes : float, or None; 0 is after every update
-    epochs : int of at least 1, or None
+    minutes : float, or None for no limit; 0 writes one after every update
+    epochs : int of at least 1, or None for no limit
     """
 
     minutes: float | None = 1.0
     epochs: int | None = 10
 
     @classmethod
-    def of(cls, text):
+    def of(cls, text: str) -> "CheckpointTimes":
         """From a text: "10min", "1epoch" or both, "10min,1epoch".
 
         Raises
@@ -76,7 +77,7 @@ class CheckpointTimes(NamedTuple):
         ValueError
             for any other text
         """
-        found = {"min": None, "epoch": None}
+        found: dict[Any, Any] = {"min": None, "epoch": None}
         for part in text.split(","):
             match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:(min)(?:ute)?|(epoch))s?\s*", part)
             unit = match and (match[2] or match[3])
@@ -87,7 +88,7 @@ class CheckpointTimes(NamedTuple):
             found[unit] = float(match[1]) if unit == "min" else int(match[1])
         return cls(found["min"], found["epoch"])
 
-    def __str__(self):
+    def __str__(self) -> str:
         minutes = [] if self.minutes is None else [f"{self.minutes:g}min"]
         return ",".join(minutes + ([] if self.epochs is None else [f"{self.epochs}epochs"]))
 

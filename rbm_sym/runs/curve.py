@@ -1,15 +1,20 @@
-"""training_curve.csv and its picture."""
+"""The file training_curve.csv and its picture."""
 
 import csv
 import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rbm_sym.internal.files import whole_file
 
+if TYPE_CHECKING:
+    from rbm_sym.runs.run import Run
+
 
 class TrainingCurve:
-    """The cost of every update, in a file that is whole at any time and grows by whole stages.
+    """The cost of every update, in a file that is complete at any time and grows stage by stage.
 
     Its columns are update (from 1), epoch and cost.
 
@@ -18,11 +23,15 @@ class TrainingCurve:
     path : path of the file
     """
 
-    def __init__(self, path):
-        self.path, self._n_stages = path, None
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._n_stages: int | None = None
 
-    def write(self, run):
-        """Write the costs of all stages that have ended; what this object has written is copied."""
+    def write(self, run: "Run") -> None:
+        """Write the costs of all stages that have ended.
+
+        Lines that this object has written before are copied from the old file.
+        """
         ended = run.stages_ended()
         if self._n_stages == len(ended):
             return
@@ -40,11 +49,11 @@ class TrainingCurve:
         self._n_stages = len(ended)
 
 
-def plot_training_curve(costs, n_visible, path):
-    """Draw the costs (epochs, updates an epoch).
+def plot_training_curve(costs: np.ndarray, n_visible: int, path: Path) -> None:
+    """Draw the costs, an array (epochs, updates in an epoch).
 
-    PCD's cost looks at one pixel an update; drawn are the costs and their mean over `n_visible`
-    updates. Without matplotlib, a line says so.
+    PCD's cost is measured at one pixel in each update. So the mean over `n_visible` updates is
+    drawn too. Without matplotlib, nothing is drawn, and a line says so.
     """
     plt = import_pyplot(path.name)
     if plt is None:
@@ -55,12 +64,12 @@ def plot_training_curve(costs, n_visible, path):
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     updates = np.arange(1, costs.size + 1)
     axes.plot(updates, costs, linewidth=0.4, alpha=0.4, label="each update")
-    # Pixels at the rim are easy: only the mean over a round of all pixels can be compared with that
-    # of another time.
+    # Pixels at the rim are easy to predict. Two means can be compared only if each is over all
+    # pixels.
     window = min(n_visible, costs.size)
     mean = np.convolve(costs, np.full(window, 1 / window), mode="valid")
     axes.plot(updates[window - 1 :], mean, label=f"mean of {window} updates")
-    # The first updates are far off the scale of all the others.
+    # The first costs are far from all others.
     low, high = np.percentile(costs, [1, 99.9])
     axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     axes.set_xlabel("updates")
@@ -75,7 +84,7 @@ def plot_training_curve(costs, n_visible, path):
 
 
 def import_pyplot(picture):
-    """matplotlib.pyplot, for files and not for the screen; None, with a word of it, without."""
+    """matplotlib.pyplot for pictures in files; without matplotlib, print a line and return None."""
     try:
         import matplotlib
     except ImportError:

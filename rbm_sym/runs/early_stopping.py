@@ -1,4 +1,4 @@
-"""When to stop."""
+"""Early stopping: when to end training."""
 
 from math import ceil
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class EarlyStopping:
-    """When to stop: once the validation error has not fallen by enough for long enough.
+    """Ends training when the validation error has not fallen enough for long enough.
 
-    Training makes `patience` updates. Whenever the error falls below `threshold` times the least
-    one before, it is to go on until it has made `increase` times the updates made so far. This is
-    the tutorial's rule; Prechelt (1998) compares others.
+    Training makes at least `patience` updates. If the error falls below `threshold` times the least
+    one before, training makes at least `increase` times as many updates as so far. This is the
+    tutorial's rule; Prechelt (1998) compares others.
 
     Parameters
     ----------
@@ -20,16 +20,17 @@ class EarlyStopping:
 
     Attributes
     ----------
-    least_error : of all that `is_best` was told; infinity at first
+    patience : number, the updates to make, as known by now
+    least_error : float, the least error that `is_best` has got; infinity at first
     """
 
-    def __init__(self, patience, increase=2.0, threshold=0.995):
-        self.patience = patience
+    def __init__(self, patience: int, increase: float = 2.0, threshold: float = 0.995) -> None:
+        self.patience: float = patience
         self.increase = increase
         self.threshold = threshold
         self.least_error = np.inf
 
-    def is_best(self, n_updates, error):
+    def is_best(self, n_updates: int, error: float) -> bool:
         """Whether `error`, measured after `n_updates` updates, is the least so far."""
         if not error < self.least_error:
             return False
@@ -39,6 +40,6 @@ class EarlyStopping:
         self.least_error = error
         return True
 
-    def updates_left(self, n_updates):
-        """How many updates are to follow after `n_updates`, as far as is known by now."""
+    def updates_left(self, n_updates: int) -> int:
+        """How many more updates to make after `n_updates`, as known by now."""
         return max(0, ceil(self.patience) + 1 - n_updates)

@@ -1,4 +1,4 @@
-"""Ctrl-C and other requests to end, for a run that wants to save its work first."""
+"""Ctrl-C and other signals to end, for a run that has to be saved first."""
 
 import contextlib
 import os
@@ -7,27 +7,29 @@ import sys
 import threading
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-# A terminal is closed or a connection lost; whoever began the program with nohup wants to go on.
+# SIGHUP comes when a terminal is closed or a connection is lost. A program that was started by
+# nohup ignores it, and goes on doing so.
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
     SIGNALS.append(signal.SIGHUP)
 
 
 class Interruption:
-    """The first of these signals ends a run in order, the second at once.
+    """The first signal ends a run in order, a second one at once.
 
-    In order means: inside of `postponed` not before the run itself calls `end`, where all is saved.
+    In order means: a signal inside the context `postponed` is only noted. The run ends when it
+    calls `end` itself, after it has saved everything.
 
     Parameters
     ----------
     is_programs : bool
-        Whether the whole program is the run. Then a signal outside of `postponed` is received here
-        too, from the beginning of the context to its end, and ends the process with a word on how
-        to go on. Else signals outside are whoever else's they were, as in a notebook.
+        Whether the run is the whole program. If so, signals outside of `postponed` are handled here
+        too, as long as this context is open. They end the process with a line that says how to
+        resume. If not, as in a notebook, signals outside keep their former handlers.
 
     Attributes
     ----------
-    asked : whether there was a signal that has been postponed
-    last_words : function to the text that is printed before the end
+    asked : bool, whether there was a signal
+    last_words : function without arguments that returns the text to print at the end
     """
 
     def __init__(self, is_programs=False):
@@ -43,14 +45,14 @@ class Interruption:
         return self
 
     def __exit__(self, *exception):
-        # What is left is Python's own end, which a signal would turn into a traceback.
+        # Only Python's own end is left, and a signal would turn it into a traceback.
         if self._is_programs:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
 
     @contextlib.contextmanager
     def postponed(self):
-        """A context in which a signal is only noted: whoever works there looks at `asked`."""
+        """A context in which a signal only sets `asked`; the code inside has to look at it."""
         others = {} if self._is_programs else self._receive_all()
         self._postponed = True
         try:
@@ -63,7 +65,7 @@ class Interruption:
                 self.end_if_asked()
 
     def say(self, *words):
-        """Print a line; if nobody reads any more, take that for a request to end."""
+        """Print a line. If it cannot be written, handle that like a signal to end."""
         try:
             print(*words, flush=True)
         except OSError:
@@ -71,26 +73,26 @@ class Interruption:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     def end_if_asked(self):
-        """End, if there was a signal."""
+        """End if there was a signal."""
         if self.asked:
             self.end()
 
     def end(self):
-        """Say the last words, and end with the status that shells give to such a signal."""
+        """Print the last words, and exit with the status that shells use for the signal."""
         status = 128 + self._number
         try:
-            # On a screen, the signal's ^C or a progress bar stands in the line.
+            # On a screen, the line may show ^C or a progress bar already.
             print("\n" * sys.stdout.isatty() + self.last_words(), flush=True)
         finally:
-            # Whatever happens to the words. And a program not by sys.exit: the signal may have come
-            # anywhere, as in a callback that ignores errors.
+            # Even if the words cannot be printed. A program does not use sys.exit: the signal may
+            # have come anywhere, as in a callback that ignores exceptions.
             if self._is_programs:
                 os._exit(status)
             sys.exit(status)
 
     def _receive_all(self):
-        """Receive the signals; who did before."""
-        # Only the main thread may; a run in another one is not interrupted.
+        """Handle the signals here; returns the former handlers."""
+        # Only the main thread may do so; a run in another thread is not interrupted.
         if threading.current_thread() is not threading.main_thread():
             return {}
         return {number: signal.signal(number, self._receive) for number in SIGNALS}

@@ -1,4 +1,4 @@
-"""Options of programs: their types, those that training programs share, and resuming by them."""
+"""Command-line options: their types, those that programs share, and how they resume a run."""
 
 import argparse
 import os
@@ -15,16 +15,16 @@ from rbm_sym.runs.interruption import Interruption
 from rbm_sym.runs.run import Run
 from rbm_sym.runs.terminal import one_line_errors
 
-# Options that decide where and when something is made, not what.
+# Options that do not change the results of a run, only where and when they are written.
 ELSEWHERE = ("output", "resume", "checkpoint_every")
-# What the name of a program begins with that was not started by its file.
+# How sys.argv[0] begins if a program was started by the command and not by its file.
 COMMAND = "rbm-sym "
 
 # --- Types -----------------------------------------------------------------------------------
 
 
 def whole_number(least, below=None):
-    """An argparse type: an integer of at least `least` and below `below`, or what int64 holds."""
+    """An argparse type: an integer of at least `least` and below `below` (by default 2**63)."""
 
     def parse(text):
         limits = f"of at least {least}" + (f" and below {below}" if below else "")
@@ -65,14 +65,14 @@ def checkpoint_times(text):
 
 
 def add_training_options(parser, batch_size, output):
-    """Options that the training programs share; two have defaults of the program's own."""
+    """Add the options that training programs share; two defaults are the program's own."""
     parser.add_argument(
         "--dataset", default="digits",
         help="'digits' (part of the package), 'mnist' (downloaded once), or a file or folder: "
         "mnist.pkl.gz, IDX files, .npz",
     )  # fmt: skip
     parser.add_argument(
-        "--batch-size", type=whole_number(1), default=batch_size, help="examples a minibatch"
+        "--batch-size", type=whole_number(1), default=batch_size, help="examples in a minibatch"
     )
     parser.add_argument(
         "--stream", choices=["mrg", "shared"], default="mrg", help="random number generator"
@@ -90,7 +90,7 @@ def add_training_options(parser, batch_size, output):
 
 
 def add_run_options(parser, may_grow):
-    """The options on checkpoints; `may_grow` is the one that may be larger in a resumed run."""
+    """Add the options for checkpoints; `may_grow` is the one that may be larger on resuming."""
     parser.add_argument(
         "--checkpoint-every", type=checkpoint_times, default=CheckpointTimes(), metavar="TIMES",
         help="how often the state of the run is saved, in minutes, epochs, or both",
@@ -103,12 +103,12 @@ def add_run_options(parser, may_grow):
 
 
 def load_data_for(dataset, n_visible):
-    """The data set that an option names, as `load_data` gives it, for a model that is trained.
+    """The data set that the option --dataset names, as from `load_data`, for a trained model.
 
     Raises
     ------
     ValueError
-        if its pictures have not `n_visible` pixels
+        if its pictures do not have `n_visible` pixels
     """
     sets = load_data(dataset)
     n_pixels = sets[0][0].get_value(borrow=True).shape[1]
@@ -121,7 +121,7 @@ def load_data_for(dataset, n_visible):
 
 
 def option(name):
-    """How a setting is given on the command line."""
+    """The option of this name, as written on the command line."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -129,16 +129,16 @@ def option(name):
 
 
 def options_given(parser, arguments=None):
-    """What a command line says, without defaults: a dict from name to value."""
+    """The options that a command line has, without defaults: {name: value}."""
     absent = object()
-    # argparse puts defaults only where nothing stands yet.
+    # argparse sets a default only where there is no value yet.
     namespace = argparse.Namespace(**{action.dest: absent for action in parser._actions})
     parser.parse_args(arguments, namespace)
     return {name: value for name, value in vars(namespace).items() if value is not absent}
 
 
 def settings_of(args):
-    """The options that decide what is made, as a dict that JSON can hold."""
+    """The options that decide the results, as a dict that JSON can hold."""
     return {name: value for name, value in vars(args).items() if name not in ELSEWHERE}
 
 
@@ -146,15 +146,16 @@ def settings_of(args):
 def open_program_run(
     program, parser, given, may_grow, may_change=("dataset",), defaults=None
 ):  # fmt: skip
-    """Begin or resume the run that the options name, as `rbm_sym.runs.open_run` does.
+    """Begin or resume the run that the options describe, as `rbm_sym.runs.open_run` does.
 
     Parameters
     ----------
-    program : str, its name
+    program : str, name of the program
     parser : ArgumentParser, with the options of `add_training_options` and `add_run_options`
-    given : dict, of `options_given`
-    may_grow, may_change : names of options that may be larger, or others, when a run is resumed
-    defaults : dict of defaults other than the parser's, or None
+    given : dict, the result of `options_given`
+    may_grow : name of the option that may be larger when a run is resumed
+    may_change : names of the options that may have any other value then
+    defaults : dict of defaults that replace the parser's, or None
 
     Yields
     ------
@@ -162,7 +163,7 @@ def open_program_run(
     run : Run
     """
     if sys.stdout is not None:
-        # A folder's name need not be one that can be printed.
+        # The name of a folder may contain characters that cannot be printed.
         sys.stdout.reconfigure(errors="backslashreplace")
     new = {action.dest: action.default for action in parser._actions if action.dest != "help"}
     new |= (defaults or {}) | given
@@ -170,7 +171,7 @@ def open_program_run(
         try:
             if "resume" not in given:
                 make_folder(new["output"])
-            # Before the checkpoint is read: another run may be about to write it.
+            # Locked before the checkpoint is read: another run may be about to write it.
             with only_writer(new["resume"] or new["output"]):
                 with one_line_errors(ValueError, TypeError):
                     args, found = argparse.Namespace(**new), None
@@ -193,19 +194,19 @@ def open_program_run(
                 with closing(run):
                     yield args, run
         except BrokenPipeError:
-            # Nobody reads any more what is printed.
+            # Nobody reads the output any longer.
             os.kill(os.getpid(), signal.SIGTERM)
 
 
 def found_from_elsewhere(dataset):
-    """The name of a data set by which a run that is resumed in another folder finds it too."""
+    """The name of a data set that is also right if the run is resumed from another folder."""
     if dataset in ("", "digits", "mnist") or not Path(dataset).exists():
         return dataset
     return str(Path(dataset).absolute())
 
 
 def refuse_unfinished(folder):
-    """Raise ValueError if the folder holds a run that a new one would overwrite in its midst."""
+    """Raise ValueError if the folder has an unfinished run, which a new one would overwrite."""
     if not (folder / FILE).exists():
         return
     mend = f"delete its {FILE}, or take another --output"
@@ -221,14 +222,14 @@ def refuse_unfinished(folder):
 
 
 def resumed(parser, given, state, program, may_grow, may_change):
-    """All options of a resumed run; those given must not change its results."""
+    """All options of a resumed run; raises if one of those given would change its results."""
     folder, settings = given["resume"], state["settings"]
     if state["program"] != program:
         raise ValueError(f"{folder}: a run of {state['program']}; resume it with that")
     args = parser.parse_args([])
     if set(settings) != set(settings_of(args)):
         raise ValueError(f"{folder / FILE}: its settings are not those of this program")
-    # Through the parser, which knows what each of them may be.
+    # Parsed again, since the parser knows the type of each setting.
     before = parser.parse_args(as_arguments(settings))
     for name, now in given.items():
         if name in ELSEWHERE or name in may_change:
@@ -246,7 +247,7 @@ def resumed(parser, given, state, program, may_grow, may_change):
 
 
 def as_arguments(settings):
-    """The command line that gives these settings."""
+    """A command line with these settings: a list of texts."""
     arguments = []
     for name, value in settings.items():
         if isinstance(value, list):
@@ -257,7 +258,7 @@ def as_arguments(settings):
 
 
 def how_to_go_on(output, when):
-    """The last words of a run that is stopped."""
+    """The last words of a run that is stopped: the command that resumes it."""
     program = sys.argv[0]
     if not program.startswith(COMMAND):
         program = f"python {shlex.quote(program)}"

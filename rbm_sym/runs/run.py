@@ -1,6 +1,6 @@
-"""A training run that is saved as it goes, and that goes on however it was ended.
+"""A training run that is saved as it goes, and that can be resumed whatever ended it.
 
-The whole of it is one loop that the training program writes itself:
+The training program writes the loop itself:
 
     with open_run("plots", settings) as run:
         run.restore(updates, epochs(15, n_batches))
@@ -10,18 +10,21 @@ The whole of it is one loop that the training program writes itself:
             run.say(f"{epoch}: {run.costs_of(epoch).mean():.2f}")
         run.finish()
 
-`updates` is the update dictionary of the training function: its keys, with the random streams among
-them, are all that training changes. Their values are saved with the number of updates made, so that
-a run which was killed goes on to the same bits.
+`updates` is the update dictionary of the training function. Its keys, among them the random
+streams, are all that training changes. Their values are saved with the number of updates made, so
+that a run that was killed and resumed ends with the same bits.
 """
 
 import json
 import sys
 import time
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.checkpoint import check_like, check_values, save_arrays, set_values, values_of
 from rbm_sym.internal.files import make_folder, only_writer, remove_unfinished
@@ -35,6 +38,8 @@ from rbm_sym.runs.checkpoints import (
 )
 from rbm_sym.runs.curve import TrainingCurve
 from rbm_sym.runs.interruption import Interruption
+from rbm_sym.runs.samples import Samples
+from rbm_sym.runs.stages import Stage
 from rbm_sym.runs.terminal import progress_bar
 from rbm_sym.runs.versions import changed_versions, versions
 
@@ -43,17 +48,21 @@ DIVERGED = "training has diverged; take a smaller learning rate"
 
 
 @contextmanager
-def open_run(folder, settings=None, checkpoint_every=CheckpointTimes()):  # noqa: B008 (immutable)
-    """Begin a run in a folder, or go on with the one that is there.
+def open_run(
+    folder: str | Path,
+    settings: dict[str, Any] | None = None,
+    checkpoint_every: CheckpointTimes = CheckpointTimes(),  # noqa: B008 (immutable)
+) -> Iterator["Run"]:
+    """Begin a run in a folder, or resume the one that is there.
 
-    While it is open, no other process can. Ctrl-C and the like end the program once the update that
-    is being made has been saved.
+    While the run is open, no other process can open it. Ctrl-C and similar signals end the program
+    when the present update has been made and saved.
 
     Parameters
     ----------
-    folder : str or path; it is made if need be
+    folder : str or path; it is made if it does not exist
     settings : dict that JSON can hold, of all that decides the results, or None
-        A run goes on with its own settings only.
+        A run can be resumed only with its own settings.
     checkpoint_every : CheckpointTimes
 
     Yields
@@ -63,11 +72,12 @@ def open_run(folder, settings=None, checkpoint_every=CheckpointTimes()):  # noqa
     Raises
     ------
     OSError
-        if the folder cannot be written, or another process holds it
+        if the folder cannot be written, or another process has locked it
     ValueError
-        if there is a run of other settings or of another program, or its checkpoint is damaged
+        if the folder has a run with other settings or of another program, or its checkpoint is
+        damaged
     """
-    # As JSON gives it back: lists for tuples.
+    # As JSON will return it, with lists in place of tuples.
     folder, settings = make_folder(folder), json.loads(json.dumps(settings or {}))
     with Interruption() as interruption, only_writer(folder):
         program, found = Path(sys.argv[0]).name, None
@@ -82,7 +92,7 @@ def open_run(folder, settings=None, checkpoint_every=CheckpointTimes()):  # noqa
 
 
 def check_same_run(folder, state, program, settings):
-    """Raise ValueError unless a checkpoint's run is of this program and these settings."""
+    """Raise ValueError unless a checkpoint is of this program and has these settings."""
     if state["program"] != program:
         raise ValueError(f"{folder}: a run of {state['program']}; resume it with that")
     before = state["settings"]
@@ -101,37 +111,53 @@ class Run:
     ----------
     folder : path
     settings : dict
-    settings_before : dict, those of the checkpoint; None where there was none
-    plan : list of Stage, all that the run consists of
-    n_updates : int, updates made
-    costs : (updates in all,) float64, NaN for those to come
-    records : {name: (stages,) float64} of what else is known of stages, NaN for what is not
+    settings_before : dict, the settings in the checkpoint; None for a new run
+    plan : list of Stage, all stages of the run
+    n_updates : int, updates made so far
+    costs : (all updates,) float64, NaN for updates not yet made
+    records : {name: (stages,) float64}, further numbers about stages, NaN where there is none
     samples : Samples, or None
-    seconds : float, spent in training
+    seconds : float, the time spent in training
     finished : bool
     """
 
-    def __init__(self, program, folder, settings, checkpoint_every, interruption, found=None):
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        settings: dict[str, Any],
+        checkpoint_every: CheckpointTimes,
+        interruption: Interruption,
+        found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None,
+    ) -> None:
         self.program, self.folder, self.settings = program, folder, settings
         self.interruption, self._found = interruption, found
         self.settings_before = found[1]["settings"] if found else None
         self._every = checkpoint_every
         self._saved_at, self._epochs_since = time.monotonic(), 0
         self.n_updates, self.seconds, self.finished = 0, 0.0, False
-        self._bar, self._stage = ExitStack(), None
+        self._bar = ExitStack()
+        self._stage: Stage | None = None
 
     @property
-    def path(self):
-        """Where the checkpoint is."""
+    def path(self) -> Path:
+        """The path of the checkpoint."""
         return self.folder / FILE
 
-    # --- What the run consists of ---
+    # --- The plan of the run, and its state ---
 
     def restore(
-        self, training, stages, data="", sampling=(), samples=None, samples_after=None,
-        records=None, curve=None,
-    ):  # fmt: skip
-        """Say what the run consists of, and take over what has been done of it.
+        self,
+        training: Iterable[SharedVariable],
+        stages: Iterable[Stage],
+        data: str = "",
+        sampling: Iterable[SharedVariable] = (),
+        samples: Samples | None = None,
+        samples_after: int | None = None,
+        records: dict[str, np.ndarray | None] | None = None,
+        curve: Any = None,
+    ) -> None:
+        """Set the plan of the run, and restore its state from the checkpoint if there is one.
 
         To be called once, when all graphs are made. A new run is saved for the first time.
 
@@ -140,22 +166,23 @@ class Run:
         training : iterable of shared variables, such as an update dictionary: all that training
             changes
         stages : list of Stage, in order, as from `epochs`; a resumed run may have more
-        data : str that tells the data from others, as `rbm_sym.checkpoint.checksum` does
-        sampling, samples : shared variables that the drawing of samples changes, and Samples
-        samples_after : int, the updates after which they are drawn; None for all
-        records : {name: in which stages}, of what is noted at their ends: an array of bool
-            (stages,), or None where that is not known beforehand
-        curve : object with a method `write(run)`, called where a checkpoint is written; None takes
-            a TrainingCurve in training_curve.csv
+        data : str that identifies the data, such as their `rbm_sym.checkpoint.checksum`
+        sampling : iterable of shared variables: all that the drawing of samples changes
+        samples : Samples, or None
+        samples_after : int, the number of updates after which samples are drawn; None for all
+        records : {name: stages that have this record}, or None
+            The stages are an array of bool (stages,), or None if they are not known beforehand.
+        curve : object with a method `write(run)`, called with each checkpoint; None takes a
+            TrainingCurve in training_curve.csv
 
         Raises
         ------
         ValueError
-            if the checkpoint does not fit; then nothing has been changed
+            if the checkpoint does not fit; nothing has been changed then
         """
         self.plan, self._data = list(stages), data
         self._variables = {"training": list(training), "sampling": list(sampling)}
-        # Written to, so that the memory is taken now and not little by little.
+        # Filled, so that the memory is taken now and not bit by bit.
         self.costs = np.full(sum(stage.n_updates for stage in self.plan), np.nan)
         self._recorded_in = records or {}
         self.records = {name: np.full(len(self.plan), np.nan) for name in self._recorded_in}
@@ -173,7 +200,7 @@ class Run:
                 print(f"... other versions may round otherwise: {changes}")
         if not self.finished:
             remove_unfinished(self.folder)
-            # It may be older than the checkpoint.
+            # The file may be older than the checkpoint.
             self.curve.write(self)
 
     def _take_over(self, arrays, state):
@@ -193,13 +220,13 @@ class Run:
         records = arrays_below("records", arrays)
         self._check_records(records, n_updates)
         values = {"training": arrays_below("training", arrays)}
-        # With more updates before them, samples are drawn anew, from another model.
+        # If more updates now come before them, the samples are drawn anew, from another model.
         if self.samples and state["updates_before_samples"] == self._samples_after:
             if "picture" not in arrays:
                 raise ValueError(f"{self.path}: 'picture' is missing")
             check_like("picture", arrays["picture"], self.samples.picture)
             values["sampling"] = arrays_below("sampling", arrays)
-        # What was saved before there were any is what they have from the beginning.
+        # A checkpoint from before the variables were made: they keep their initial values.
         if not n_updates and not values["training"]:
             values = {}
         for name, found in values.items():
@@ -233,10 +260,10 @@ class Run:
 
     # --- The loop ---
 
-    def stages(self, phase=None):
-        """The stages that are left, one after the other; of one phase only, if it is given.
+    def stages(self, phase: str | None = None) -> Iterator[Stage]:
+        """Go through the stages that are left, or through those of one phase.
 
-        While it goes through them, signals wait until an update or a stage has been saved.
+        During this loop, signals wait until the present update has been made and saved.
         """
         left = self.stages_left(phase)
         if not left:
@@ -248,18 +275,18 @@ class Run:
                 self._pause()
             self.save()
 
-    def updates(self, stage):
-        """The indices of a stage's updates that are left, up to `stage.n_updates` - 1.
+    def updates(self, stage: Stage) -> Iterator[int]:
+        """Go through the indices of the updates left in a stage, up to `stage.n_updates` - 1.
 
-        `record` the cost of each before the next one.
+        Call `record` with the cost of each update before the next one.
 
         Raises
         ------
         RuntimeError
-            if that is forgotten
+            if `record` was not called
         """
         first = self.n_updates - stage.begin
-        # If an update fails, this generator lives on, and `close` takes the bar away.
+        # If an update fails, this generator is not ended, and `close` removes the bar.
         with self._bar as bar:
             show = bar.enter_context(progress_bar(str(stage), stage.n_updates, first=first))
             self._began, self._stage = time.perf_counter(), stage
@@ -269,18 +296,19 @@ class Run:
                     raise RuntimeError("run: record(cost) was not called after an update")
                 if show is not None:
                     show(self.costs[self.n_updates - 1])
-                # After the last one, there is output to be made first.
+                # After the last update of a stage, the program first writes its output.
                 if self.n_updates < stage.end:
                     self._pause()
 
-    def record(self, cost):
+    def record(self, cost: float | np.ndarray) -> None:
         """Note the monitoring cost of an update that has been made.
 
         Raises
         ------
         FloatingPointError
-            if training has diverged: the cost, or at every hundredth update and the last one of a
-            stage a variable, is infinite or undefined; the last checkpoint stays
+            if training has diverged: the cost or a variable is infinite or undefined. Variables are
+            checked at every hundredth update of a stage and at its last one. The last checkpoint
+            stays.
         """
         stage, index = self._stage, self.n_updates - self._stage.begin
         try:
@@ -298,8 +326,8 @@ class Run:
         self.seconds += now - self._began
         self._began = now
 
-    def rows(self):
-        """The rows of samples that are left to be drawn; signals wait as in `stages`."""
+    def rows(self) -> Iterator[int]:
+        """Go through the rows of samples that are left to draw; signals wait as in `stages`."""
         if self.samples.n_drawn == self.samples.n_rows:
             return
         with self.interruption.postponed():
@@ -308,33 +336,33 @@ class Run:
                 self._pause()
             self.save()
 
-    def say(self, *words):
-        """Print a line; if nobody reads any more, save and end."""
+    def say(self, *words: object) -> None:
+        """Print a line. If it cannot be written, the run is saved and ended at the next step."""
         self.interruption.say(*words)
 
-    def postponed(self):
-        """A context in which signals wait, for files that belong together."""
+    def postponed(self) -> AbstractContextManager[None]:
+        """A context in which signals wait, to write files that belong together."""
         return self.interruption.postponed()
 
-    # --- What is known ---
+    # --- Stages and costs ---
 
-    def stages_ended(self):
+    def stages_ended(self) -> list[Stage]:
         """The stages that have ended, in order."""
         return [stage for stage in self.plan if stage.end <= self.n_updates]
 
-    def stages_left(self, phase=None):
-        """The other ones, in order; of one phase only, if it is given."""
+    def stages_left(self, phase: str | None = None) -> list[Stage]:
+        """The stages that have not ended, in order; all, or those of one phase."""
         left = self.plan[len(self.stages_ended()) :]
         return [stage for stage in left if phase in (None, stage.phase)]
 
-    def costs_of(self, stage):
+    def costs_of(self, stage: Stage) -> np.ndarray:
         """The costs of a stage, (n_updates,) float64."""
         return self.costs[stage.begin : stage.end]
 
     # --- Saving ---
 
-    def save(self):
-        """Write the checkpoint, and the curve.
+    def save(self) -> None:
+        """Write the checkpoint and the curve.
 
         Raises
         ------
@@ -345,8 +373,8 @@ class Run:
         self.save_checkpoint()
         self.curve.write(self)
 
-    def save_checkpoint(self):
-        """Write the checkpoint; the one before stays until this one is whole on the disk."""
+    def save_checkpoint(self) -> None:
+        """Write the checkpoint; the old one stays until the new one is complete on the disk."""
         arrays = {
             f"{kind}/{name}": array
             for kind, variables in self._variables.items()
@@ -372,20 +400,20 @@ class Run:
         save_arrays(self.path, arrays, state)
         self._saved_at, self._epochs_since = time.monotonic(), 0
 
-    def finish(self, what="training curve and checkpoint"):
-        """Note that all has been done, and say where it is."""
-        # A loop over stages that was left early has not looked.
+    def finish(self, what: str = "training curve and checkpoint") -> None:
+        """Note in the checkpoint that the run is finished, and print where its files are."""
+        # A loop over stages that was left by `break` has not looked for signals.
         self.interruption.end_if_asked()
         self.finished = True
         self.save_checkpoint()
         print(f"... {what} are in {self.folder}")
 
-    def close(self):
-        """Take what is left of a progress bar off the terminal."""
+    def close(self) -> None:
+        """Remove a progress bar that is still on the terminal."""
         self._bar.close()
 
     def _pause(self):
-        """Between two steps: save the run if it is time, and stop if that was asked for."""
+        """Between two steps: save the run if it is time, and end if a signal has come."""
         if self.interruption.asked or self._is_due():
             self.save()
         self.interruption.end_if_asked()
@@ -396,13 +424,13 @@ class Run:
         return by_epochs or (self._every.minutes is not None and minutes >= self._every.minutes)
 
 
-def check_finite(variables):
+def check_finite(variables: Iterable[SharedVariable]) -> None:
     """Raise unless all numbers in shared variables are finite.
 
     Raises
     ------
     FloatingPointError
-        naming the first variable with an infinite or undefined number
+        with the name of the first variable that has an infinite or undefined number
     """
     for variable in variables:
         value = variable.get_value(borrow=True)
@@ -412,19 +440,24 @@ def check_finite(variables):
             )
 
 
-def compile_now(function, updates, arguments=(0,), meanwhile=()):
-    """Call a compiled function once and take its effect back.
+def compile_now(
+    function: Callable,
+    updates: Iterable[SharedVariable],
+    arguments: Sequence = (0,),
+    meanwhile: Mapping[SharedVariable, Any] | tuple[()] = (),
+) -> None:
+    """Call a compiled function once, and undo its effect.
 
-    PyTensor turns a function into machine code at its first call. Made here, that call does not
-    count as training, and a signal still ends the program at once.
+    PyTensor makes a function's machine code at its first call. If that call is made here, it does
+    not count as training, and a signal during it ends the program at once.
 
     Parameters
     ----------
     function : compiled function
-    updates : dict whose keys are all shared variables that `function` changes
-    arguments : of the call; by default the first minibatch's index
-    meanwhile : dict of values that other shared variables have during the call, such as fewer steps
-        of a chain
+    updates : iterable of all shared variables that `function` changes, such as an update dictionary
+    arguments : sequence, the arguments of the call; by default the index of the first minibatch
+    meanwhile : dict from other shared variables to their values during the call, such as fewer
+        steps of a chain
     """
     meanwhile = dict(meanwhile)
     before = {variable: variable.get_value() for variable in [*updates, *meanwhile]}

@@ -1,4 +1,4 @@
-"""Rows of samples: a picture that grows while chains go on."""
+"""Samples as a picture: each row shows where the chains are, some steps after the row above."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from rbm_sym.images import picture_shape, tile_raster_images
 
 
 def consecutive_pictures(test_x, n_chains, numpy_rng):
-    """`n_chains` test pictures in a row, from a random place on, as the tutorial takes them.
+    """`n_chains` consecutive test pictures from a random place on, as in the tutorial.
 
     Parameters
     ----------
@@ -15,38 +15,38 @@ def consecutive_pictures(test_x, n_chains, numpy_rng):
     Raises
     ------
     ValueError
-        if there are not as many
+        if there are fewer test pictures
     """
     pictures = test_x.get_value(borrow=True)
     if n_chains > len(pictures):
         raise ValueError(f"--n-chains: at most the {len(pictures)} test pictures, not {n_chains}")
-    # The tutorial's draw, which never takes the last place but where there is no other.
+    # Drawn as in the tutorial, which never takes the last place unless it is the only one.
     first = numpy_rng.randint(max(1, len(pictures) - n_chains))
     return pictures[first : first + n_chains]
 
 
 class Samples:
-    """A picture of samples: a column for each chain, and row after row what it has come to.
+    """A picture of samples, with a column for each chain and a row for each time.
 
     Parameters
     ----------
     n_rows, n_chains : int, at least 1
-    n_pixels : int, of the picture that a chain is at
+    n_pixels : int, of one sample
 
     Attributes
     ----------
     n_rows : as above
-    n_drawn : int, rows that are drawn
+    n_drawn : int, rows drawn so far
     picture : uint8 array (height, width), black where nothing is drawn yet
     """
 
-    def __init__(self, n_rows, n_chains, n_pixels):
+    def __init__(self, n_rows: int, n_chains: int, n_pixels: int) -> None:
         self.n_rows, self.n_drawn = n_rows, 0
         self._tile_shape = height, width = picture_shape(n_pixels)
         self.picture = np.zeros(((height + 1) * n_rows + 1, (width + 1) * n_chains - 1), "uint8")
 
-    def draw(self, means):
-        """Put the next row into the picture: the visible means (n_chains, n_pixels), in [0, 1]."""
+    def draw(self, means: np.ndarray) -> None:
+        """Draw the next row of the picture from visible means (n_chains, n_pixels), in [0, 1]."""
         height, _ = self._tile_shape
         top = (height + 1) * self.n_drawn
         self.picture[top : top + height] = tile_raster_images(

@@ -1,14 +1,15 @@
-"""The stages of a run: updates with something to be told or saved at their end."""
+"""The stages of a run: groups of updates, with something to print or save after each group."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class Stage(NamedTuple):
-    """An epoch, or whatever else a run is divided into.
+    """An epoch, or another part of a run.
 
-    number : its place among all stages of the run, from 0
-    phase : str, what is trained; empty where a run has one phase only
-    epoch : int, what the stage is called by
+    number : int, its place among all stages of the run, from 0
+    phase : str, what is trained; empty if the run has only one phase
+    epoch : int, the number that the stage has in messages
     begin : int, updates of the run before it
     n_updates : int, at least 1
     """
@@ -20,16 +21,16 @@ class Stage(NamedTuple):
     n_updates: int
 
     @property
-    def end(self):
-        """Updates of the run until its end."""
+    def end(self) -> int:
+        """Updates of the run up to the end of this stage."""
         return self.begin + self.n_updates
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.phase}, epoch {self.epoch}" if self.phase else f"epoch {self.epoch}"
 
 
-def in_order(stages):
-    """Stages one after the other.
+def in_order(stages: Iterable[tuple[str, int, int]]) -> list[Stage]:
+    """Make stages that follow one another.
 
     Parameters
     ----------
@@ -46,6 +47,6 @@ def in_order(stages):
     return made
 
 
-def epochs(n_epochs, n_updates):
+def epochs(n_epochs: int, n_updates: int) -> list[Stage]:
     """The stages of a run with one phase: `n_epochs` epochs of `n_updates` updates each."""
     return in_order(("", epoch, n_updates) for epoch in range(n_epochs))

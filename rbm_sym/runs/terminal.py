@@ -1,4 +1,4 @@
-"""What a program says on the terminal, and how it ends."""
+"""Output of programs on the terminal, and how they end."""
 
 import os
 import sys
@@ -10,13 +10,13 @@ try:
 except ImportError:
     tqdm = None
 
-# 128 and the number of SIGPIPE, which not every system has.
+# 128 plus the number of SIGPIPE, which not every system has.
 CLOSED_PIPE = 141
 
 
 @contextmanager
 def progress_bar(title, n_steps, unit=" updates", first=0):
-    """A function that moves a bar on and may show a cost; None where there is no terminal."""
+    """A function that moves a progress bar on and can show a cost; None without a terminal."""
     if tqdm is None:
         yield None
         return
@@ -33,7 +33,7 @@ def progress_bar(title, n_steps, unit=" updates", first=0):
 
 
 def progress_through(title, unit):
-    """A function that goes through an iterable of known length, and shows on a bar how far."""
+    """A function that goes through an iterable of known length and shows a progress bar."""
 
     def progress(parts):
         with progress_bar(title, len(parts), unit) as show:
@@ -46,12 +46,12 @@ def progress_through(title, unit):
 
 
 def flush_output():
-    """Write out what has been printed, where an error can still be caught: not at Python's end."""
+    """Write out all printed text now: an error at Python's end could not be caught."""
     print(end="", flush=True)
 
 
 def drop_lost_output():
-    """Let go of what has been printed and cannot be written, which Python would try at its end."""
+    """Drop printed text that cannot be written; otherwise Python would try again at its end."""
     try:
         flush_output()
     except OSError:
@@ -60,12 +60,12 @@ def drop_lost_output():
 
 @contextmanager
 def one_line_errors(*errors):
-    """Turn errors of these classes, and want of memory, into one line and exit status 2.
+    """Turn errors of these classes, and MemoryError, into one line and exit status 2.
 
     The line begins with the program's name.
 
-    A reader who has read enough, as in `... | head`, is no error: where BrokenPipeError is of these
-    classes, the program ends without a word, with the status that shells give to such an end.
+    A pipe whose reader has ended, as in `... | head`, is not an error. If these classes include
+    BrokenPipeError, the program then ends without a message, with the exit status that shells use.
     """
     try:
         try:

@@ -1,4 +1,4 @@
-"""What, beside settings and data, decides how the results of a run are rounded."""
+"""What decides how the results of a run are rounded, apart from settings and data."""
 
 import hashlib
 import platform
@@ -27,9 +27,10 @@ FEATURES, SOURCE = "processor features", "source of "
 
 @cache
 def versions():
-    """What, beside settings and data, decides how results are rounded: {name: text}.
+    """What decides how results are rounded, apart from settings and data: {name: text}.
 
-    As it was when this process first asked: the source that is on the disk later is not what runs.
+    The result stays as it was at the first call: if the source on the disk is changed later, the
+    code that runs is still the old one.
     """
     target = cpu_target.target_context.codegen()
     _, processor, features = target.magic_tuple()
@@ -46,9 +47,9 @@ def versions():
 
 
 def blas_of(package):
-    """The BLAS of SciPy, which numba calls too, or that of NumPy, which Python code does.
+    """The BLAS of SciPy, which numba calls, or that of NumPy, which Python code calls.
 
-    Wheels of the two bring one each; elsewhere, both may share what the system has.
+    The wheels of the two contain one each. In other installations, both may use the system's.
     """
     libraries = {None: [], "scipy": [], "numpy": []}
     for library in [] if threadpoolctl is None else threadpoolctl.threadpool_info():
@@ -83,7 +84,7 @@ def source_of(folder):
 
 
 def changed_versions(before):
-    """A text on what is not as it was when a checkpoint noted its `versions`, or None."""
+    """What has changed since a checkpoint noted its `versions`, as a text; None for nothing."""
     now = versions()
     known = {name for name in now if before.get(name, UNKNOWN) != UNKNOWN}
     known_now = {name for name in now if now[name] != UNKNOWN}
@@ -99,7 +100,7 @@ def changed_versions(before):
 
 
 def difference(name, before, now):
-    """What has changed about one of the `versions`."""
+    """What has changed in one of the `versions`, as a text."""
     if name.startswith(SOURCE):
         return f"the {name} has changed"
     if name != FEATURES:

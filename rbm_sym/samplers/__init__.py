@@ -1,4 +1,4 @@
-"""Chains other than the plain one, built from a model's own steps."""
+"""Other Markov chains than the plain one, built from a model's own steps."""
 
 from rbm_sym.samplers.clamped import clamped
 from rbm_sym.samplers.states import draw_index

@@ -1,26 +1,33 @@
-"""A chain in which part of the units are held."""
+"""A chain in which some of the units are held fixed."""
+
+from collections.abc import Callable, Sequence
 
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+from pytensor.tensor import TensorLike
+from pytensor.tensor.variable import TensorVariable
 
 
-def clamped(step, held, values):
-    """The step of a chain in which part of the visible units are held.
+def clamped(
+    step: Callable[..., Variable | Sequence[Variable]], held: TensorLike, values: TensorLike
+) -> Callable[..., TensorVariable | list[TensorVariable]]:
+    """The step of a chain in which some of the visible units are held fixed.
 
-    The others are then sampled given these: half a picture is completed, or what goes with a label
-    is found. If `step` draws units given all others, as Gibbs steps do, and leaves p(v) unchanged,
-    the new step leaves p(v | the held units) unchanged.
+    The other units are sampled given these: half a picture is completed, or pictures that go with a
+    label are drawn. If `step` draws units given all others, as Gibbs steps do, and leaves p(v)
+    unchanged, the new step leaves p(v | the held units) unchanged.
 
     Parameters
     ----------
-    step : function from the visible units to a variable or a list of which the last is the next
+    step : function from the visible units to a variable, or to a list whose last entry is the next
         state, such as `rbm.gibbs_vhv`
     held : boolean tensor or array that broadcasts to the state: which units are held
-    values : tensor or array that broadcasts to the state: what they are held at
+    values : tensor or array that broadcasts to the state: the values of the held units
 
     Returns
     -------
     function for `gibbs_chain`, with the results of `step`, the last of them clamped
-        If `held` or `values` are drawn in the same graph, give both once more to `gibbs_chain`, as
+        If `held` or `values` are drawn in the same graph, pass both to `gibbs_chain` too, as
         `non_sequences=[held, values]`.
 
     Raises
@@ -31,8 +38,8 @@ def clamped(step, held, values):
     held = pt.as_tensor_variable(held)
     if held.dtype != "bool":
         raise TypeError(
-            f"held: a boolean mask of the visible units is needed, not a {held.type}; units that "
-            "are listed by their numbers make none"
+            f"held: a boolean mask of the visible units is needed, not a {held.type}; make one of "
+            "a list of units by setting these to True"
         )
 
     def clamped_step(state, held=held, values=values):

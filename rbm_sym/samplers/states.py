@@ -1,11 +1,14 @@
-"""Units of several states."""
+"""Units with several states."""
 
 import pytensor
 import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from rbm_sym.streams import Streams
 
 
-def draw_index(theano_rng, probabilities):
-    """Which of several states each unit takes.
+def draw_index(theano_rng: Streams, probabilities: TensorVariable) -> TensorVariable:
+    """Draw one of several states for each unit.
 
     Parameters
     ----------
@@ -17,6 +20,6 @@ def draw_index(theano_rng, probabilities):
     int64 tensor without the last axis: the index along it, drawn with these probabilities
     """
     uniform = theano_rng.uniform(size=tuple(probabilities.shape)[:-1], dtype=pytensor.config.floatX)
-    # The last state takes what rounding leaves of 1.
+    # If rounding leaves the sum below 1, the last state takes the rest.
     passed = uniform[..., None] >= pt.cumsum(probabilities, axis=-1)[..., :-1]
     return pt.sum(passed, axis=-1)

@@ -3,6 +3,10 @@
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+from pytensor.tensor import TensorLike
+from pytensor.tensor.sharedvar import TensorSharedVariable
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.energy import EnergyModel
 from rbm_sym.gibbs import gibbs_chain
@@ -12,11 +16,12 @@ from rbm_sym.internal.arguments import (
     check_shared,
     check_tensor,
 )
+from rbm_sym.internal.types import Scalar, Updates
 from rbm_sym.logistic import sigmoid, softplus
 from rbm_sym.rbm import RBM
 
 
-def check_binary(name, rbm):
+def check_binary(name: str, rbm: RBM) -> None:
     """Raise TypeError unless `rbm` is an RBM whose units are all binary."""
     if not isinstance(rbm, RBM):
         raise TypeError(f"{name}: an RBM is needed, not {type(rbm).__name__}")
@@ -29,11 +34,12 @@ def check_binary(name, rbm):
 
 
 class TemperedRBM:
-    """The path from independent visible units, β = 0, to an RBM, β = 1:
+    """The path from independent visible units, β = 0, to an RBM, β = 1.
 
         p_β(v, h) ∝ exp((1 - β) a'v + β (b'v + c'h + v'Wh))
 
-    where a sets the base rates (Salakhutdinov and Murray 2008) and β is the inverse temperature.
+    β is the inverse temperature, and a sets the base rates, the means of the units at β = 0
+    (Salakhutdinov and Murray 2008).
 
     Parameters
     ----------
@@ -46,7 +52,7 @@ class TemperedRBM:
         if an argument is not as above
     """
 
-    def __init__(self, rbm, base_vbias=None):
+    def __init__(self, rbm: RBM, base_vbias: TensorLike | None = None) -> None:
         check_binary("rbm", rbm)
         self.rbm = rbm
         self.base_vbias = pt.zeros_like(rbm.vbias)
@@ -55,13 +61,13 @@ class TemperedRBM:
             check_tensor("base_vbias", self.base_vbias, (rbm.n_visible,))
         self.theano_rng = rbm.theano_rng
 
-    def slope(self, v_sample, h_sample):
+    def slope(self, v_sample: TensorVariable, h_sample: TensorVariable) -> TensorVariable:
         """(b - a)'v + c'h + v'Wh, (batch,): the derivative of log p_β(v, h) + log Z_β in β."""
         pre_sigmoid_h, _ = self.rbm.propup(v_sample)
         of_v = pt.dot(v_sample, self.rbm.vbias - self.base_vbias)
         return of_v + pt.sum(h_sample * pre_sigmoid_h, axis=1)
 
-    def log_weight(self, v_sample, beta):
+    def log_weight(self, v_sample: TensorVariable, beta: Scalar) -> TensorVariable:
         """log p_β(v) + log Z_β, (batch,) float64:
 
             (1 - β) a'v + β b'v + Σ_i log(1 + exp(β (c_i + (v'W)_i)))
@@ -72,7 +78,7 @@ class TemperedRBM:
         of_v = pt.dot(v_sample, (1 - beta) * self.base_vbias + beta * self.rbm.vbias)
         return of_v + pt.sum(softplus(beta * pre_sigmoid_h), axis=1, dtype="float64")
 
-    def sample_h_given_v(self, v_sample, beta):
+    def sample_h_given_v(self, v_sample: TensorVariable, beta: Scalar) -> TensorVariable:
         """A sample of the hidden units at β, (batch, n_hidden).
 
         `beta` is a scalar, or a column (batch, 1) with one for each example.
@@ -80,7 +86,7 @@ class TemperedRBM:
         pre_sigmoid_h, _ = self.rbm.propup(v_sample)
         return self._sample(sigmoid(beta * pre_sigmoid_h))
 
-    def sample_v_given_h(self, h_sample, beta):
+    def sample_v_given_h(self, h_sample: TensorVariable, beta: Scalar) -> TensorVariable:
         """A sample of the visible units at β, (batch, n_visible); `beta` as for the hidden ones."""
         pre_sigmoid_v, _ = self.rbm.propdown(h_sample)
         return self._sample(sigmoid((1 - beta) * self.base_vbias + beta * pre_sigmoid_v))
@@ -91,18 +97,18 @@ class TemperedRBM:
 
 
 class ParallelTempering(EnergyModel):
-    """An RBM whose negative particles come from chains at several temperatures that trade places.
+    """An RBM whose negative particles come from chains at several temperatures, which swap states.
 
-    Hot chains wander far, cold ones stay near the modes; by trading states all of them mix
-    (Desjardins et al. 2010; Cho, Raiko and Ilin 2010). It is trained like any model:
+    Hot chains wander far, and cold ones stay near the modes. By swapping states, all of them mix
+    (Desjardins et al. 2010; Cho, Raiko and Ilin 2010). The model is trained like any other:
 
         tempered = ParallelTempering(rbm, np.linspace(0, 1, 10))
         cost, updates = tempered.get_cost_updates(lr, persistent=tempered.new_chain(20))
 
     The state of its chain is the hidden units, (temperatures, chains, n_hidden). A step is a Gibbs
-    step at each temperature; then neighbours at β and β' trade states with probability
-    min(1, exp((β' - β) (s - s'))), s the `TemperedRBM.slope` of a state. This leaves the product of
-    all p_β unchanged. The negative particles are those at β = 1.
+    step at each temperature. Then neighbours at β and β' swap states with probability
+    min(1, exp((β' - β) (s - s'))), where s is the `TemperedRBM.slope` of a state. This leaves the
+    product of all p_β unchanged. The negative particles are the visible samples at β = 1.
 
     Parameters
     ----------
@@ -118,11 +124,13 @@ class ParallelTempering(EnergyModel):
     Attributes
     ----------
     swap_rates : shared floatX vector (temperatures - 1,)
-        The share of chains that traded with the next temperature, in the last step of the last
-        update.
+        The share of chains that swapped states with the next temperature, in the last step of the
+        last update.
     """
 
-    def __init__(self, rbm, inverse_temperatures, base_vbias=None):
+    def __init__(
+        self, rbm: RBM, inverse_temperatures: ArrayLike, base_vbias: TensorLike | None = None
+    ) -> None:
         check_inverse_temperatures("inverse_temperatures", inverse_temperatures)
         floatX = pytensor.config.floatX
         self.rbm = rbm
@@ -131,26 +139,27 @@ class ParallelTempering(EnergyModel):
         self.tempered = TemperedRBM(rbm, base_vbias)
         self.betas = np.asarray(inverse_temperatures, dtype=floatX)
         no_swaps = np.zeros(len(self.betas) - 1, dtype=floatX)
-        # Of known length: of a single pair, PyTensor tells that it is 1 and insists on it.
+        # The length is given: PyTensor refuses an update of known length 1, as a single pair has,
+        # for a variable of unknown length.
         self.swap_rates = pytensor.shared(no_swaps, shape=no_swaps.shape, name="swap_rates")
 
-    def free_energy(self, v_sample):
+    def free_energy(self, v_sample: TensorVariable) -> TensorVariable:
         """The RBM's."""
         return self.rbm.free_energy(v_sample)
 
-    def new_chain(self, n_chains):
+    def new_chain(self, n_chains: int) -> TensorSharedVariable:
         """A shared state of `n_chains` chains at each temperature, all hidden units 0."""
         check_count("n_chains", n_chains, of="chain")
         shape = len(self.betas), n_chains, self.rbm.n_hidden
         return pytensor.shared(np.zeros(shape, pytensor.config.floatX), name="tempered_chain")
 
-    def chain_start(self):
-        """The hidden sample of the positive phase, at each temperature."""
+    def chain_start(self) -> TensorVariable:
+        """The hidden sample of the positive phase, the same at each temperature."""
         h_sample = self.rbm.chain_start()
         return pt.repeat(h_sample[None], len(self.betas), axis=0)
 
-    def transition(self, chain_state):
-        """[swap rates, visible samples, hidden samples], these (temperatures, chains, units)."""
+    def transition(self, chain_state: TensorVariable) -> list[TensorVariable]:
+        """[swap rates, visible samples, hidden samples]; samples (temperatures, chains, units)."""
         n_temperatures, n_chains = len(self.betas), chain_state.shape[1]
         beta = pt.repeat(self.betas, n_chains)[:, None]
         h_sample = chain_state.reshape((n_temperatures * n_chains, self.rbm.n_hidden))
@@ -167,7 +176,7 @@ class ParallelTempering(EnergyModel):
         return [swap_rates, v_sample[order, chains], h_sample[order, chains]]
 
     def _trade(self, slope):
-        """Offer each two neighbours to trade their states, from the hottest pair to the coldest.
+        """Swap the states of neighbours or not, pair after pair from the hottest to the coldest.
 
         Parameters
         ----------
@@ -175,8 +184,8 @@ class ParallelTempering(EnergyModel):
 
         Returns
         -------
-        accepted : boolean (temperatures - 1, chains)
-        order : integer (temperatures, chains), the place that each state comes from
+        accepted : boolean (temperatures - 1, chains), whether the states of a pair are swapped
+        order : integer (temperatures, chains), the temperature that each state comes from
         """
 
         def trade(order, hotter, distance, slope):
@@ -201,18 +210,23 @@ class ParallelTempering(EnergyModel):
         )
         return accepted, orders[-1]
 
-    def negative_particles(self, chain_end):
+    def negative_particles(self, chain_end: list[TensorVariable]) -> TensorVariable:
         """The visible sample at β = 1."""
         _, v_sample, _ = chain_end
         return v_sample[-1]
 
-    def monitoring_cost(self, chain_end, persistent, updates):
+    def monitoring_cost(
+        self,
+        chain_end: list[TensorVariable],
+        persistent: TensorSharedVariable | None,
+        updates: Updates,
+    ) -> TensorVariable:
         """The pseudo-likelihood. The swap rates are added to `updates`."""
         swap_rates, _, _ = chain_end
         updates[self.swap_rates] = swap_rates
         return self.rbm.get_pseudo_likelihood_cost(updates)
 
-    def check_persistent(self, persistent):
+    def check_persistent(self, persistent: TensorSharedVariable) -> None:
         """Raise unless `persistent` is a shared floatX tensor as `new_chain` makes it."""
         shape = len(self.betas), None, self.rbm.n_hidden
         check_shared("persistent", persistent, f"floatX tensor of shape {shape}")

@@ -2,13 +2,13 @@
 
 `RandomStreams` is `theano.tensor.shared_randomstreams.RandomStreams`, `MRG_RandomStreams` is
 `theano.sandbox.rng_mrg.MRG_RandomStreams`. Each call of `binomial`, `uniform` or `normal` makes
-a stream of its own, in call order: a shared variable that holds the state of a generator, and
-an expression for a draw from it. With the same seed and the same order of calls, the draws are
-those of Theano to the last bit. (Where `low`, `high`, `avg` or `std` are themselves computed in
-the graph, their own rounding is the compiler's: Theano's MRG streams merged such expressions with
-the draw.)
+a stream of its own, in call order. A stream is a shared variable that holds the state of a
+generator; the call returns an expression for a draw from it. With the same seed and the same order
+of calls, the draws are Theano's to the last bit. (If `low`, `high`, `avg` or `std` are computed in
+the graph, the compiler decides how they are rounded. Theano's MRG streams merged such expressions
+with the draw.)
 
-A compiled function moves the states on by itself; it also accepts them as explicit updates
+A compiled function moves the states on by itself. It also accepts them as explicit updates
 (`updates()`, or the second result of `gibbs_chain`).
 """
 

@@ -1,7 +1,7 @@
-"""What is made of draws by arithmetic.
+"""Arithmetic on draws.
 
-Whether a product and a sum are rounded once or twice is not to be left to a compiler, so that these
-are Ops too.
+These are Ops too, so that no compiler decides whether a product and a sum are rounded once or
+twice.
 """
 
 from functools import cache
@@ -18,10 +18,10 @@ from rbm_sym.streams.draws import repeated_rows_error
 
 
 class Arithmetic(Op):
-    """Draws (a vector of floats) from other draws and parameters, by a numba kernel.
+    """A vector of floats from draws and parameters, by a numba kernel.
 
-    `kernel` is a function of arrays; `fused` says whether numba may round a product and a sum
-    in it once.
+    `kernel` is a function of arrays. `fused` says whether numba may round a product and a sum in it
+    only once.
     """
 
     kernel = None
@@ -46,9 +46,9 @@ class Affine(Arithmetic):
     Parameters
     ----------
     fused : bool
-        Whether the product is added as it is and rounded with the sum, where the processor can
-        do that (a fused multiply-add: all since 2013 or so). C compilers made Theano's own code
-        so, but not NumPy's.
+        Whether a product and a sum are rounded only once, if the processor can do that (a fused
+        multiply-add; processors since about 2013 can). C compilers compiled Theano's own code in
+        this way, but not NumPy's.
     """
 
     __props__ = ("fused",)
@@ -95,9 +95,9 @@ class ScaledAndShifted(Affine):
 
 
 class BoxMuller(Arithmetic):
-    """Standard normal numbers from uniform ones, as many: Box and Muller (1958).
+    """As many standard normal numbers as there are uniform ones (Box and Muller 1958).
 
-    Of a vector of even length, the first half gives the radii, the second half the angles.
+    The vector has an even length. Its first half gives the radii, its second half the angles.
     """
 
     __props__ = ()
@@ -119,7 +119,7 @@ class BoxMuller(Arithmetic):
 
 
 def floating_point(op):
-    """The liberties that numba may take with the kernel of this Op."""
+    """Numba's option `fastmath` for the kernel of this Op."""
     return {"contract"} if op.fused else False
 
 
@@ -127,8 +127,8 @@ def floating_point(op):
 def compiled(op):
     """The kernel for linkers other than numba's.
 
-    It is numba's all the same: NumPy cannot fuse, and its logarithm and cosine differ from the C
-    library's in the last bit. PyTensor's `numba_njit` would make a function that only other
-    compiled functions can call.
+    It is compiled by numba too: NumPy cannot fuse, and its logarithm and cosine differ from the C
+    library's in the last bit. PyTensor's `numba_njit` would not do, since only other compiled
+    functions can call what it makes.
     """
     return numba.njit(fastmath=floating_point(op))(op.kernel)

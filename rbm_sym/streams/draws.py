@@ -1,9 +1,9 @@
 """Ops that draw from a generator.
 
 Such an Op takes the state of a generator and gives the next state and the draws. A state is a plain
-integer array: it is saved, compared and handed through a scan like any other tensor. Each Op has a
-reference implementation (`perform`, used by every linker that has nothing better); what a backend
-has beside it, in `rbm_sym.link`, gives the same numbers to the last bit.
+integer array: it is saved, compared and passed through a scan like any other tensor. Each Op has a
+reference implementation, `perform`, for every linker that has no other. A backend's own versions,
+in `rbm_sym.link`, give the same numbers to the last bit.
 """
 
 import pytensor.tensor as pt
@@ -21,13 +21,13 @@ class Draw(Op):
     ----------
     dtype : str, of the draws
     inplace : bool
-        Whether the state may be overwritten. A rewrite sets it after the graph is built:
-        an Op that destroys its input may not stand in the inner graph that scan is given.
+        Whether the state may be overwritten. A rewrite sets it after the graph is built, because
+        scan accepts no inner graph with an Op that destroys its input.
     """
 
-    __props__ = ("dtype", "inplace")
+    __props__: tuple[str, ...] = ("dtype", "inplace")
 
-    state_type = None
+    state_type: pt.TensorType | None = None
 
     def __init__(self, dtype="float64", inplace=False):
         self.dtype = dtype
@@ -62,7 +62,7 @@ class Draw(Op):
 class Bernoulli(Draw):
     """0 or 1 for each probability: (state, p) to (next state, sample of the shape of p).
 
-    The uniform numbers are compared with p as they are drawn; no array holds them.
+    Each uniform number is compared with p when it is drawn; no array holds all of them.
 
     Parameters
     ----------
@@ -89,10 +89,11 @@ class Bernoulli(Draw):
 
 @_vectorize_node.register(Draw)
 def vectorize_draw(op, node, state, *parameters):
-    """What `vectorize_graph` makes of a draw whose parameters get further axes.
+    """Vectorize a draw whose parameters get more axes; refuse it if it is not a Bernoulli sample.
 
-    A Bernoulli sample draws for each number of its new shape, one after the other, and its next
-    state is after all of them. Other draws are vectors of a length that may depend on the new axes.
+    A Bernoulli sample makes a draw for each number of its new shape, one after the other. Its next
+    state is the one after all of them. Other draws are vectors, whose length may depend on the new
+    axes.
     """
     if state.type.ndim == op.state_type.ndim and isinstance(op, Bernoulli):
         return op.make_node(state, *parameters)

@@ -1,6 +1,6 @@
 """MT19937, the generator of NumPy's `RandomState` (Matsumoto and Nishimura 1998).
 
-It stood behind `theano.tensor.shared_randomstreams`.
+`theano.tensor.shared_randomstreams` drew from it.
 """
 
 import numpy as np
@@ -8,8 +8,8 @@ import pytensor.tensor as pt
 
 from rbm_sym.streams.draws import Bernoulli, Draw
 
-# The state: 624 words, the position of the next word, and the second number of the last pair of
-# normal draws, if one is kept (a flag, and the float64 as two words).
+# The state: 624 words, the position of the next word, a flag whether a normal draw is kept, and
+# this draw, a float64 in two words. Normal draws are made in pairs; the second one is kept.
 KEY_WORDS = 624
 POSITION, HAS_NORMAL, KEPT_NORMAL = 624, 625, 626
 MERSENNE_TWISTER_WORDS = 628

@@ -1,6 +1,7 @@
 """MRG31k3p, a generator of many parallel streams (L'Ecuyer and Touzin 2000).
 
-It stood behind `theano.sandbox.rng_mrg`. The draws of a matrix do not wait for one another.
+`theano.sandbox.rng_mrg` drew from it. The numbers of a matrix come from different streams, so that
+none has to wait for another.
 """
 
 import numpy as np
@@ -8,20 +9,21 @@ import pytensor.tensor as pt
 
 from rbm_sym.streams.draws import Bernoulli, Draw
 
-# Two recurrences of order three; the moduli, and the matrices that take (x[n-1], x[n-2], x[n-3])
-# to the next triple (L'Ecuyer and Touzin 2000, section 3).
+# Two recurrences of order three (L'Ecuyer and Touzin 2000, section 3): their moduli, and the
+# matrices that turn (x[n-1], x[n-2], x[n-3]) into the next triple.
 MODULUS_1 = 2**31 - 1
 MODULUS_2 = 2**31 - 21069
 STEP_1 = ((0, 2**22, 2**7 + 1), (1, 0, 0), (0, 1, 0))
 STEP_2 = ((2**15, 0, 2**15 + 1), (1, 0, 0), (0, 1, 0))
 
-# Theano spaces the parallel streams of one draw, and the draws of one graph, this far apart.
+# The distances that Theano has between the parallel streams of a draw, and between the draws of a
+# graph.
 STEPS_BETWEEN_STREAMS = 2**72
 STEPS_BETWEEN_DRAWS = 2**134
 
 
 def jump(state, n_steps):
-    """The states (..., 6) int64 of MRG31k3p after `n_steps` draws (a Python integer)."""
+    """The states (..., 6) int64 of MRG31k3p after `n_steps` draws, a Python integer."""
     first = _jump_triple(state[..., :3], STEP_1, MODULUS_1, n_steps)
     second = _jump_triple(state[..., 3:], STEP_2, MODULUS_2, n_steps)
     return np.concatenate([first, second], axis=-1)
@@ -55,7 +57,7 @@ def parallel_streams(state, n_streams):
 
     Returns
     -------
-    (6, n_streams) int32: one column a stream, so that a kernel walks contiguous memory.
+    (6, n_streams) int32: a column is a stream, so that a kernel reads contiguous memory.
     """
     states = np.asarray(state, dtype="int64").reshape(1, 6)
     while len(states) < n_streams:
@@ -101,7 +103,7 @@ def _uniform_from_streams(state, n, dtype):
 
 
 def norm_of(dtype):
-    # The factors as Theano writes them: in float32 not the nearest number to 2**-31.
+    # The factors are Theano's; the one of float32 is not the number nearest to 2**-31.
     return np.float32(4.6566126e-10) if dtype == "float32" else np.float64(2.0**-31)
 
 

@@ -1,13 +1,18 @@
-"""The two kinds of random streams that Theano had."""
+"""The two kinds of random streams in Theano."""
 
+from collections.abc import Callable, Sequence
 from numbers import Integral
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.gradient import undefined_grad
+from pytensor.graph.basic import Variable
+from pytensor.tensor import TensorLike
+from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.internal.arguments import FLOATS
+from rbm_sym.internal.types import Count
 from rbm_sym.streams.arithmetic import BoxMuller, OnInterval, ScaledAndShifted
 from rbm_sym.streams.mersenne_twister import (
     MersenneTwisterBernoulli,
@@ -36,18 +41,25 @@ from rbm_sym.streams.sizes import (
 )
 from rbm_sym.streams.states import StreamState, building
 
+Size = int | Sequence[Count] | TensorVariable
+
 
 class Streams:
-    """What both kinds of streams have in common: their states, in call order."""
+    """What both kinds have in common: `states`, those of all their streams in call order."""
 
-    name = None
-    # How the products and sums in an affine transform are rounded: see generators.Affine.
-    fused = None
+    name: str | None = None
+    # How products and sums are rounded: see `arithmetic.Affine`.
+    fused: bool | None = None
+    # Each kind draws in its own way.
+    uniform: Callable[..., TensorVariable]
+    normal: Callable[..., TensorVariable]
+    binomial: Callable[..., TensorVariable]
+    seed: Callable[..., None]
 
-    def __init__(self):
-        self.states = []
+    def __init__(self) -> None:
+        self.states: list[StreamState] = []
 
-    def updates(self):
+    def updates(self) -> list[tuple[StreamState, Variable | None]]:
         """The next state of every stream: a list of pairs (shared variable, expression)."""
         return [(state, state.default_update) for state in self.states]
 
@@ -70,12 +82,12 @@ class Streams:
 
 
 class RandomStreams(Streams):
-    """Streams of NumPy's `RandomState` (MT19937), as theano.tensor.shared_randomstreams.
+    """Streams of NumPy's `RandomState` (MT19937), as in theano.tensor.shared_randomstreams.
 
     Parameters
     ----------
     seed : int in [0, 2**32), array of such, or None
-        Seeds the generator that seeds the streams; None takes entropy from the system.
+        Seed of the generator that seeds the streams; None takes entropy from the system.
 
     Raises
     ------
@@ -86,18 +98,25 @@ class RandomStreams(Streams):
     name = "shared"
     fused = False
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | Sequence[int] | np.ndarray | None = None) -> None:
         super().__init__()
         self.default_instance_seed = seed
         self.gen_seedgen = _seed_generator(seed)
 
-    def seed(self, seed=None):
-        """Start all streams anew from `seed` (None: the seed given first)."""
+    def seed(self, seed: int | Sequence[int] | np.ndarray | None = None) -> None:
+        """Start all streams anew from `seed`; None takes the seed of the constructor."""
         seed_generator = _seed_generator(self.default_instance_seed if seed is None else seed)
         for state in self.states:
             state.set_value(mersenne_twister_state(seed_generator.randint(2**30)), borrow=True)
 
-    def uniform(self, size=None, low=0.0, high=1.0, ndim=None, dtype=None):
+    def uniform(
+        self,
+        size: Size | None = None,
+        low: TensorLike = 0.0,
+        high: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+    ) -> TensorVariable:
         """Draw from the uniform distribution over [low, high).
 
         Parameters
@@ -105,8 +124,8 @@ class RandomStreams(Streams):
         size : tuple or list of ints and integer scalars, or integer vector, or None
             Shape of the result; None takes the shape of `low` and `high` broadcast.
         low, high : number or tensor that broadcasts to `size`
-        ndim : int, needed where `size` is a vector whose length cannot be known
-        dtype : str; None takes floatX, or the wider dtype of `low` and `high`
+        ndim : int, needed if `size` is a vector of unknown length
+        dtype : str; None takes the widest of floatX and the dtypes of `low` and `high`
 
         Returns
         -------
@@ -118,7 +137,14 @@ class RandomStreams(Streams):
         low, high = pt.cast(low, "float64"), pt.cast(high, "float64")
         return pt.cast(self._transformed(OnInterval, u, low, high, shape), dtype)
 
-    def normal(self, size=None, avg=0.0, std=1.0, ndim=None, dtype=None):
+    def normal(
+        self,
+        size: Size | None = None,
+        avg: TensorLike = 0.0,
+        std: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+    ) -> TensorVariable:
         """Draw from the normal distribution of mean `avg` and standard deviation `std`.
 
         `size`, `ndim`, `dtype` and the result as for `uniform`.
@@ -129,7 +155,14 @@ class RandomStreams(Streams):
         avg, std = pt.cast(avg, "float64"), pt.cast(std, "float64")
         return pt.cast(self._transformed(ScaledAndShifted, z, std, avg, shape), dtype)
 
-    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64"):
+    def binomial(
+        self,
+        size: Size | None = None,
+        n: Count = 1,
+        p: TensorLike = 0.5,
+        ndim: int | None = None,
+        dtype: str = "int64",
+    ) -> TensorVariable:
         """Draw the number of successes in `n` trials of probability `p`.
 
         Parameters
@@ -137,8 +170,9 @@ class RandomStreams(Streams):
         size, ndim : as for `uniform`; `size` None takes the shape of `n` and `p` broadcast
         n : int or integer tensor, at least 0
         p : number or tensor in [0, 1]
-        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
-            product with floatX weights should be floatX.
+        dtype : str
+            The default is Theano's int64. A sample that is multiplied with floatX weights should
+            be floatX.
 
         Returns
         -------
@@ -163,45 +197,53 @@ class RandomStreams(Streams):
 
 
 class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
-    """Streams of MRG31k3p, as theano.sandbox.rng_mrg.
+    """Streams of MRG31k3p, as in theano.sandbox.rng_mrg.
 
-    A draw of symbolic size is taken from 15,360 parallel streams, one of constant size n from
-    max(1, n // 6) streams, at most 15,360.
+    A draw of symbolic size comes from 15,360 parallel streams. A draw of constant size n comes from
+    n // 6 streams, or from n if n is at most 6, but never from more than 15,360.
 
     Parameters
     ----------
     seed : int in [1, 2147462579), or six ints
         One integer stands for all six. The first three lie in [0, 2147483647), the last three
-        in [0, 2147462579), and neither three are all zero.
+        in [0, 2147462579). Neither the first three nor the last three may all be 0.
 
     Raises
     ------
     ValueError
         for a seed out of range
     TypeError
-        for a seed that is neither an integer nor six
+        for a seed that is neither one integer nor six
     """
 
     name = "mrg"
     fused = True
 
-    def __init__(self, seed=12345):
+    def __init__(self, seed: int | Sequence[int] = 12345) -> None:
         super().__init__()
         self.default_instance_seed = seed
         self.set_rstate(seed)
 
-    def set_rstate(self, seed):
-        """Let the next stream start at `seed` (as for the constructor)."""
+    def set_rstate(self, seed: int | Sequence[int]) -> None:
+        """Let the next stream start at `seed`, as for the constructor."""
         self.rstate = _mrg_seed(seed)
 
-    def seed(self, seed=None):
-        """Start all streams anew from `seed` (None: the seed given first)."""
+    def seed(self, seed: int | Sequence[int] | None = None) -> None:
+        """Start all streams anew from `seed`; None takes the seed of the constructor."""
         self.set_rstate(self.default_instance_seed if seed is None else seed)
         for state in self.states:
             n_streams = state.get_value(borrow=True).shape[1]
             state.set_value(self._next_state(n_streams), borrow=True)
 
-    def uniform(self, size, low=0.0, high=1.0, ndim=None, dtype=None, nstreams=None):
+    def uniform(
+        self,
+        size: tuple[Count, ...] | TensorVariable,
+        low: TensorLike = 0.0,
+        high: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+        nstreams: int | None = None,
+    ) -> TensorVariable:
         """Draw from the uniform distribution over (low, high].
 
         Parameters
@@ -209,9 +251,10 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         size : tuple of ints and integer scalars, or integer vector
             Shape of the result.
         low, high : number or tensor that broadcasts to `size`; both are cast to `dtype`
-        ndim : int, needed where `size` is a vector whose length cannot be known
-        dtype : "float32" or "float64"; None takes floatX, or the wider dtype of low and high
-        nstreams : int, overrides the number of parallel streams
+        ndim : int, needed if `size` is a vector of unknown length
+        dtype : "float32" or "float64"; None takes the widest of floatX and the dtypes of `low` and
+            `high`
+        nstreams : int, the number of parallel streams, if it is to be another one
 
         Returns
         -------
@@ -226,34 +269,51 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         low, high = pt.cast(low, dtype), pt.cast(high, dtype)
         return self._transformed(OnInterval, u, low, high, shape)
 
-    def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None):
+    def normal(
+        self,
+        size: Size,
+        avg: TensorLike = 0.0,
+        std: TensorLike = 1.0,
+        ndim: int | None = None,
+        dtype: str | None = None,
+        nstreams: int | None = None,
+    ) -> TensorVariable:
         """Draw from the normal distribution of mean `avg` and standard deviation `std`.
 
-        By the transform of Box and Muller (1958): the first half of the uniform draws gives the
-        radii, the second half the angles. `size` may also be a list or one integer; the rest
-        as for `uniform`.
+        The transform of Box and Muller (1958) takes the radii from the first half of the uniform
+        draws and the angles from the second half. `size` may also be a list or one integer; the
+        other arguments and the result are as for `uniform`.
         """
         avg, std, dtype = as_floats(avg, std, dtype)
         shape = draw_shape(size, ndim)
         n = pt.as_tensor_variable(product(shape))
         n_even = n + n % 2
-        # A symbolic size, even where it could be known: Theano draws from 15,360 streams here.
+        # The size is symbolic even if it is known, since Theano draws from 15,360 streams here.
         u = self.uniform(pt.stack([n_even]), ndim=1, dtype=dtype, nstreams=nstreams)
         z = BoxMuller()(u)[:n]
         avg, std = pt.cast(avg, dtype), pt.cast(std, dtype)
         return self._transformed(ScaledAndShifted, z, std, avg, shape)
 
-    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None):
+    def binomial(
+        self,
+        size: tuple[Count, ...] | TensorVariable | None = None,
+        n: Count = 1,
+        p: TensorLike = 0.5,
+        ndim: int | None = None,
+        dtype: str = "int64",
+        nstreams: int | None = None,
+    ) -> TensorVariable:
         """Draw 1 with probability `p`, else 0.
 
         Parameters
         ----------
-        size : tuple of ints and integer scalars, or integer vector; needed
+        size : tuple of ints and integer scalars, or integer vector; None is refused
         n : 1 (Theano's MRG streams draw no other binomial)
         p : number or tensor in [0, 1] that broadcasts to `size`
         ndim, nstreams : as for `uniform`
-        dtype : str. Mind the default: Theano's is int64, while a sample that is fed to a
-            product with floatX weights should be floatX.
+        dtype : str
+            The default is Theano's int64. A sample that is multiplied with floatX weights should
+            be floatX.
 
         Returns
         -------
@@ -274,8 +334,14 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         return state
 
 
-def make_streams(kind, numpy_rng):
-    """Streams of the kind "mrg" or "shared", seeded by a RandomState as in the tutorial."""
+def make_streams(kind: str, numpy_rng: np.random.RandomState) -> Streams:
+    """Streams of one of the two kinds, with a seed drawn from a RandomState as in the tutorial.
+
+    Parameters
+    ----------
+    kind : "mrg" for MRG_RandomStreams, "shared" for RandomStreams
+    numpy_rng : numpy.random.RandomState
+    """
     streams = {"mrg": MRG_RandomStreams, "shared": RandomStreams}
     return streams[kind](numpy_rng.randint(2**30))
 

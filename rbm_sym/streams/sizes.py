@@ -1,4 +1,4 @@
-"""The arguments of a draw: its size and its parameters, as Theano took them."""
+"""The arguments of a draw, its size and its parameters, as in Theano."""
 
 from numbers import Integral
 
@@ -49,10 +49,10 @@ def in_shape(p, size, ndim, *parameters):
     shape = draw_shape(size, ndim, *parameters)
     shape_of = getattr(size, "owner", None)
     if shape_of is not None and isinstance(shape_of.op, Shape) and shape_of.inputs[0] is p:
-        # size=p.shape, as in the tutorial: nothing to do, and nothing to check at every draw.
+        # size=p.shape, as in the tutorial: nothing to do here, nor to check at every draw.
         return p
     if isinstance(size, Constant) and tuple(size.data) == p.type.shape:
-        # The same, of a shape that is known beforehand.
+        # The same, with a constant shape.
         return p
     return pt.broadcast_to(p, shape)
 

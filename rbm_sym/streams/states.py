@@ -1,32 +1,36 @@
 """The states of random streams, as shared variables."""
 
 import threading
+from collections.abc import Iterable
 
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import graph_inputs
 from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-# Held while a chain is built and while a stream is made. PyTensor tells scan which shared variables
-# a step has made by one list for the whole process, in which those of another thread would be too.
+from rbm_sym.internal.types import Updates
+
+# Held while a chain is built and while a stream is made. PyTensor notes the shared variables that a
+# step has made in one list for the whole process; another thread's would be in it too.
 building = threading.RLock()
 
 
 class StreamState(TensorSharedVariable):
-    """The state of a random stream: a shared variable that never stands still unnoticed.
+    """The state of a random stream: a shared variable that is not used without its update.
 
-    `pytensor.scan` takes the update off a stream that its step has made, and returns it for the
-    caller to pass on. A function that is compiled without it would draw the same numbers at each
-    call; here it raises an error when it is called.
+    `pytensor.scan` removes the update of a stream that its step has made, and returns it for the
+    caller to pass on. A function that is compiled without this update would draw the same numbers
+    at each call. Instead, it raises an error when it is called.
     """
 
     @property
-    def default_update(self):
+    def default_update(self) -> Variable | None:
         return self._default_update
 
     @default_update.setter
-    def default_update(self, new_state):
+    def default_update(self, new_state: Variable | None) -> None:
         if new_state is None:
             new_state = CheckAndRaise(
                 RuntimeError,
@@ -36,7 +40,7 @@ class StreamState(TensorSharedVariable):
         self._default_update = self.type.filter_variable(new_state)
 
 
-def stream_updates(outputs):
+def stream_updates(outputs: Iterable[Variable]) -> Updates:
     """The updates of all random streams that the expressions `outputs` draw from.
 
     Parameters
@@ -50,9 +54,9 @@ def stream_updates(outputs):
     Raises
     ------
     ValueError
-        for a shared random generator without an update, which would repeat its draws forever
+        for a shared random generator without an update, which would repeat its draws at each call
     """
-    updates = {}
+    updates: Updates = {}
     reached = list(outputs)
     while True:
         new = {}
@@ -69,5 +73,5 @@ def stream_updates(outputs):
         if not new:
             return updates
         updates |= new
-        # How far a stream moves may depend on the draw of another one.
+        # How far a stream moves may depend on another stream's draw.
         reached = list(new.values())

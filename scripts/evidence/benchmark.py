@@ -1,10 +1,10 @@
-"""Measure the training beside the same training written by hand in other libraries.
+"""Measure the training and the same training written by hand in other libraries.
 
-Each contestant runs in a process of its own, kept to as many processor cores as it may use
-threads. The processes take turns: a round is a few updates of each, and what is reported are
-medians over the rounds and ratios of these medians. Only what is installed takes part
-(`pip install -e ".[benchmark]"` installs JAX and scikit-learn, and PyTorch with all that its
-package brings); Theano runs in a Python of its own.
+Each contestant runs in a process of its own, on as many processor cores as it may use threads. The
+processes take turns: a round is a few updates of each. The results are medians over the rounds, and
+ratios of these medians. Only installed libraries take part (`pip install -e ".[benchmark]"`
+installs JAX, scikit-learn, rbms, and PyTorch with all its dependencies). Theano runs in a Python of
+its own.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from rbm_sym.runs.curve import import_pyplot
 from rbm_sym.runs.options import some_name, some_path, whole_number
 from rbm_sym.runs.terminal import one_line_errors
 
-# Theano, too, where there is a Python that has it.
+# And Theano, if a Python that has it is given.
 TRAINED = ["rbm_sym", "NumPy", "PyTorch", "JAX", "scikit-learn", "rbms"]
 TUTORIAL = {"n_hidden": 500, "batch_size": 20, "k": 15}
 SWEEP = {
@@ -38,7 +38,7 @@ SWEEP = {
     "n_hidden": [16, 64, 256, 500, 1024, 4096],
     "k": [1, 5, 15, 50, 100],
 }
-# Where users go besides: only with the rewrites and without.
+# Other settings that users have, measured only with the rewrites and without.
 ELSEWHERE = {
     "CD-1": {"k": 1, "persistent": False},
     "CD-15": {"persistent": False},
@@ -50,7 +50,7 @@ ELSEWHERE = {
     "20 samples, 1000 steps": {"contestant": "rbm_sym samples", "k": 1000},
     "1 sample, 1000 steps": {"contestant": "rbm_sym samples", "k": 1000, "batch_size": 1},
 }
-# From setting to setting of the sweep, an update takes between 0.1 and 10,000 milliseconds.
+# In the settings of the sweep, an update takes between 0.1 and 10,000 milliseconds.
 SECONDS_A_ROUND = 0.3
 
 
@@ -130,7 +130,7 @@ def available_cores():
 
 
 class Runner:
-    """A contestant in a process of its own, that runs updates when it is told to."""
+    """A contestant in a process of its own, which runs updates on request."""
 
     def __init__(self, python, settings, n_threads, compiled):
         threads = str(n_threads)
@@ -139,7 +139,7 @@ class Runner:
         environment["PYTENSOR_FLAGS"] = f"base_compiledir={compiled}"
         environment["THEANO_FLAGS"] = f"device=cpu,floatX=float32,base_compiledir={compiled}"
         cores = available_cores()[:n_threads]
-        # Libraries that count cores themselves are to find as many as they may use.
+        # Some libraries count the cores: they must find only those that they may use.
         keep_to_cores = (lambda: os.sched_setaffinity(0, cores)) if cores else None
         self.process = subprocess.Popen(
             [python, str(Path(__file__).parent / "peers.py")],
@@ -150,7 +150,7 @@ class Runner:
         self.ready = self.ask(json.dumps(settings))
 
     def ask(self, line):
-        # To write to a process that has ended is no closed pipe of ours.
+        # If the process has ended, that is not a closed pipe of this program.
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(f"{line}\n")
             self.process.stdin.flush()
@@ -160,7 +160,7 @@ class Runner:
         return {"missing": "it ended with an error", "supported": True}
 
     def measure(self, n_updates):
-        """Milliseconds an update and MiB of memory; ChildProcessError if the process has ended."""
+        """Milliseconds per update and MiB of memory; ChildProcessError if the process has ended."""
         answer = self.ask(n_updates)
         if "missing" in answer:
             raise ChildProcessError(f"{self.contestant} ended with an error")
@@ -183,7 +183,7 @@ class Contest:
         np.save(temporary / "half.npy", half.astype("float32"))
 
     def run(self, settings, n_threads):
-        """Medians of all contestants that know these settings: name to milliseconds and more."""
+        """Medians of all contestants that support these settings: {name: milliseconds and more}."""
         entries = {name: (name, settings) for name in TRAINED}
         if self.args.theano_python:
             entries["Theano"] = ("Theano", settings)
@@ -244,14 +244,14 @@ class Contest:
             if name not in self.started:
                 self.started.add(name)
                 rows[name]["first"] = runner.ready["first"]
-                # Once more, now that compiled code is on disk.
+                # Again, now that the compiled code is on disk.
                 runner.stop()
                 runner = start()
             rows[name]["again"] = runner.ready["first"]
             runners[name] = runner
         if "rbm_sym" not in runners:
             raise ChildProcessError("rbm_sym ended with an error")
-        # So many updates that each round is long enough to be measured, and none takes minutes.
+        # Enough updates for a round to be measured, but not so many that it takes minutes.
         updates = {}
         for name, runner in runners.items():
             milliseconds = runner.measure(3)["ms"]
@@ -292,11 +292,11 @@ def print_elsewhere(tables):
 
 
 def limits(data, milliseconds):
-    """What the chain of the tutorial's update cannot avoid, against what the machine can do.
+    """The work that the chain of the tutorial's update needs, and the speed of the machine.
 
-    The sparse products of a chain add one row of weights for each unit that is on. They are
-    counted on a chain of a briefly trained model, and the time they would take is computed at the
-    speed of a plain copy of an array (all their bytes read once) and at that of a dense sgemm.
+    The sparse products of a chain add one row of weights for each unit that is on. These additions
+    are counted in a chain of a briefly trained model. Their time is computed at the speed of
+    copying an array (all their bytes read once), and at the speed of a dense sgemm.
     """
     batch_size, n_hidden, k = TUTORIAL["batch_size"], TUTORIAL["n_hidden"], TUTORIAL["k"]
     pytensor.config.floatX = "float32"

@@ -1,9 +1,10 @@
 """Time products of matrices with the rewrites and without, over sizes and densities.
 
-Both functions take turns, and what is reported are medians over these pairs: microseconds a call
-with the rewrites, and how many times as long it takes without. A cell is marked where the rewritten
-product is the slower one: more than 1.1 times, or, of calls that take less than 50 microseconds, by
-more than 5 microseconds. The exit status is 1 if there is such a cell.
+Both functions take turns, and the results are medians over these pairs. The first is microseconds
+per call with the rewrites, the second how many times as long the call takes without them. A cell is
+marked if the rewritten product takes more than 1.1 times as long as the plain one. If the plain one
+takes less than 50 microseconds, it is marked if the other takes 5 microseconds more. The exit
+status is 1 if a cell is marked.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from rbm_sym.runs.options import whole_number
 from rbm_sym.runs.terminal import one_line_errors
 
 ROWS, ONES, COLUMNS = [1, 4, 20, 200], [1, 10, 50, 100], [64, 784, 2000]
-# "x W'": the same product, of a matrix that lies in memory column by column.
+# "x W'" is the same product with a matrix that lies in memory column by column.
 FORMS = {
     "x W": lambda z, c, x, W: pt.dot(x, W),
     "x W'": lambda z, c, x, W: pt.dot(x, W),
@@ -53,7 +54,7 @@ def argument_parser():
 
 
 def print_tables(args):
-    """1 if the rewritten product is the slower one in any cell, else 0."""
+    """Print the tables; returns 1 if the rewritten product is slower in any cell, else 0."""
     n_slower = 0
     for form in args.forms:
         for dtype in args.dtypes:
@@ -93,7 +94,7 @@ def matrices(dtype, form, rows, density, inner, columns):
 
 
 def take_turns(functions, arguments, n_pairs):
-    """Median seconds a call, of each function; a turn takes a millisecond or one call."""
+    """The median seconds per call of each function; a turn takes a millisecond or one call."""
     n_calls = [max(1, int(SECONDS_A_TURN / seconds(f, arguments, 3))) for f in functions]
     found = [
         [seconds(f, arguments, n) for f, n in zip(functions, n_calls, strict=True)]

@@ -1,8 +1,9 @@
-"""Compare estimates of log Z with the exact value, where one layer is small enough to sum over.
+"""Compare estimates of log Z with the exact value, for RBMs with a small layer.
 
-Random and trained RBMs of 784 × 10 and 20 × 500 units, each estimated again and again with other
-seeds. Two things must hold: an estimate lies within three of its own standard errors of the exact
-value; and on average, forward estimates are not above it and reverse estimates not below.
+The RBMs have 784 × 10 and 20 × 500 units, random or trained. Each is estimated many times with
+different seeds. Two things must hold. An estimate lies within three of its own standard errors of
+the exact value. On average, forward estimates are not above the exact value, and reverse estimates
+are not below it.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def parse_arguments():
 
 
 def random_rbm(n_visible, n_hidden):
-    """An RBM of normal parameters, and None: its own visible biases are the base model's."""
+    """An RBM with normal parameters, and None: the base model gets the RBM's visible biases."""
     rng = np.random.RandomState(3)
     rbm = RBM(n_visible=n_visible, n_hidden=n_hidden, numpy_rng=rng)
     for param in rbm.params:
@@ -66,7 +67,7 @@ def random_rbm(n_visible, n_hidden):
 
 
 def trained_rbm(pictures, n_hidden):
-    """An RBM after four epochs of PCD-1, and the pictures that it learnt."""
+    """An RBM after four epochs of PCD-1, and its training pictures."""
     pictures = draw_binary(pictures.astype(pytensor.config.floatX), seed=1)
     index = pt.lscalar("index")
     rbm = RBM(

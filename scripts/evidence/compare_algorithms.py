@@ -1,9 +1,9 @@
-"""How good a model each training algorithm ends at, where the exact log-likelihood can be summed.
+"""Compare training algorithms by the exact log-likelihood of the models that they reach.
 
 The data are all pictures of 3 × 4 pixels that consist of whole rows or of whole columns (bars and
-stripes: Fischer and Igel 2010), the model an RBM of 12 visible and 8 hidden units. All algorithms
-start from the same weights and take the same steps, at a rate that falls to zero; they differ in
-the negative phase only.
+stripes: Fischer and Igel 2010). The model is an RBM of 12 visible and 8 hidden units. All
+algorithms start from the same weights and use the same learning rates, which fall to zero. They
+differ only in the negative phase.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def bars_and_stripes(height, width):
 
 
 def train(algorithm, data, n_updates, n_runs, learning_rate):
-    """The exact mean log-likelihood along each run, (n_runs, N_MEASUREMENTS + 1)."""
+    """The exact mean log-likelihood during each run, (n_runs, N_MEASUREMENTS + 1)."""
     rbm = rbm_sym.RBM(
         input=pytensor.shared(data, name="data"), n_visible=data.shape[1], n_hidden=N_HIDDEN
     )
@@ -119,7 +119,7 @@ def training_function(algorithm, rbm, learning_rate, n_updates):
 
 
 def plot(curves, n_updates, best, path):
-    """Each algorithm's mean over the runs, and the range of the runs."""
+    """Draw the mean over the runs of each algorithm, and their range."""
     plt = import_pyplot(path)
     if plt is None:
         return

@@ -1,7 +1,7 @@
 """Compare this package with the tutorial on Theano: names, random numbers and whole runs.
 
-The report is printed and written as Markdown, with pictures. What Theano computed is recorded in
-tests/reference; with --theano-python it is computed anew beside ours.
+The report is printed and written as Markdown, with pictures. The results of Theano are recorded in
+tests/reference. With --theano-python, Theano computes them again.
 """
 
 import argparse
@@ -45,7 +45,7 @@ RUNS = [
 ]
 FLOAT32 = "tutorial_pcd15_mrg_float32"
 STREAM_CALLS = ["uniform_symbolic_size", "normal_even", "binomial_symbolic_size"]
-# The tutorial's program is a function; ours has options.
+# The tutorial's program is a function with arguments; ours has options.
 TRAIN = Path(__file__).resolve().parents[1] / "train_rbm.py"
 OPTIONS = {"training_epochs": "epochs", "output_folder": "output"}
 
@@ -75,8 +75,8 @@ def main():
             signatures |= signatures_of(args.tutorial)
         folder = make_folder(args.output)
 
-    # Two runs at a time, and a thread for each: OpenBLAS's threads would only be in the way. But
-    # where times are compared, one after the other.
+    # Two runs at a time with a thread each, since more threads of OpenBLAS would slow both down.
+    # But one after the other if times are compared.
     at_once = 1 if args.theano_python else 2
     if at_once > 1:
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -119,7 +119,7 @@ def parse_arguments():
     )
     parser.add_argument(
         "--tutorial", type=some_path, metavar="FOLDER",
-        help="where your copy of the tutorial's rbm.py is; else Theano runs a model of our own",
+        help="folder of your copy of the tutorial's rbm.py; by default Theano runs a model of ours",
     )  # fmt: skip
     parser.add_argument(
         "--output", type=some_path, default=Path("comparison"), help="(%(default)s)"
@@ -131,7 +131,7 @@ def parse_arguments():
 
 
 def theano_from_itself(runs):
-    """Of each run, how the costs of recordings that only round otherwise differ: a list."""
+    """{run: list}, the differences of cost between recordings that differ only in rounding."""
     others = [load_runs(path) for path in sorted(REFERENCE.glob("rounding_*.npz"))]
     return {
         name: [cost_differences(other[name]["costs"], runs[name]["costs"]) for other in others]
@@ -140,12 +140,12 @@ def theano_from_itself(runs):
 
 
 def are_the_digits(pictures):
-    """Whether the pictures begin as those of the recorded runs."""
+    """Whether the first pictures are those of the recorded runs."""
     return np.array_equal(pictures[:100], read_arrays("digits")[0][0][:100])
 
 
 class Report:
-    """Lines that are printed at once and are always whole in a file."""
+    """Lines that are printed at once, and written to a file that is complete at any time."""
 
     def __init__(self, path):
         self.path = path
@@ -188,7 +188,10 @@ def compare_signatures(report, signatures):
 
 
 def signature_here(name, there):
-    """Our signature of the function whose signature `there` is given, as text; or None."""
+    """Our signature of a function, as text; None if it is not here.
+
+    `there` is the tutorial's signature.
+    """
     if name == "test_rbm":
         defaults = option_defaults()
         ours = {key: option(OPTIONS.get(key, key)) for key in parameters_of(there)}
@@ -199,8 +202,9 @@ def signature_here(name, there):
         found = getattr(found, part, None)
     if found is None:
         return None
-    parameters = list(inspect.signature(found).parameters.values())
-    parameters = [p for p in parameters if p.name != "self"]
+    parameters = inspect.signature(found).parameters.values()
+    # Without annotations, which the tutorial has none of.
+    parameters = [p.replace(annotation=p.empty) for p in parameters if p.name != "self"]
     return str(inspect.Signature(parameters))
 
 
@@ -223,7 +227,7 @@ def as_text(default):
 
 
 def verdict(there, here):
-    """In words, what a caller of `there` finds different in `here` (both signatures as text)."""
+    """A text on what a caller has to change from `there` to `here`, two signatures as text."""
     there, here = parameters_of(there), parameters_of(here)
     words = []
     if missing := [name for name in there if name not in here]:
@@ -238,7 +242,7 @@ def verdict(there, here):
 
 
 def parameters_of(signature):
-    """A dict from parameter to its default as text (None: no default), in order."""
+    """{parameter: its default as text, or None}, in order."""
     arguments = ast.parse(f"def f{signature}: pass").body[0].args
     names = [a.arg for a in arguments.posonlyargs + arguments.args]
     defaults = [None] * (len(names) - len(arguments.defaults))
@@ -250,7 +254,7 @@ def parameters_of(signature):
 
 
 def signatures_of(folder):
-    """The signatures in a user's copy of the tutorial: its RBM, and the functions it uses."""
+    """The signatures in a user's copy of the tutorial: its RBM, and the functions that it uses."""
     found = {}
     for file, wanted in (
         ("rbm.py", ["RBM", "test_rbm"]),
@@ -266,7 +270,7 @@ def signatures_of(folder):
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"--tutorial: {path} is no program of Python 3 ({error}); take the tutorial's "
+                f"--tutorial: {path} is not a program of Python 3 ({error}); take the tutorial's "
                 "version of 2016"
             ) from None
         for node in tree.body:
@@ -316,7 +320,7 @@ def compare_streams(report, drawn):
 
 
 def in_short(values):
-    """The first two numbers, or of zeros and ones the last sixteen."""
+    """The first two numbers; of zeros and ones, the last sixteen."""
     if set(values) <= {0, 1}:
         return "… " + "".join(str(int(value)) for value in values[-16:])
     return " ".join(np.format_float_positional(value, unique=True) for value in values[:2]) + " …"
@@ -326,7 +330,7 @@ def in_short(values):
 
 
 def make_runs(args, there, pictures, at_once):
-    """What replay.replay makes of each run, as an iterator over pairs (name, result)."""
+    """Repeat each run by `replay.replay`; yields (name, arrays, milliseconds)."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(at_once, mp_context=context) as pool:
         made = {
@@ -338,7 +342,7 @@ def make_runs(args, there, pictures, at_once):
                 print(f"... {name}: compiling and training", flush=True)
                 yield name, *run.result()
         finally:
-            # Whatever ends the report ends the runs that have not begun.
+            # If the report is ended, runs that have not begun are cancelled.
             pool.shutdown(cancel_futures=True)
 
 
@@ -394,7 +398,7 @@ def compare_runs(report, made, there, own, n_visible):
 
 
 def origin(facts, is_live):
-    """In words, what computed a run of Theano's."""
+    """A text on the versions with which Theano made a run."""
     how = "now" if is_live else "recorded"
     return (
         f"There ({how}): Theano {facts['theano']}, NumPy {facts['numpy']}, Python "
@@ -424,7 +428,7 @@ def run_rows(here, there):
 
 
 def horizon(tolerance, runs):
-    """In words, from which updates on the costs of these runs differ by more."""
+    """A text on the first updates whose costs differ by more than `tolerance`."""
     found = {first_above(tolerance, differences) for differences in runs}
     longest = max(len(differences) for differences in runs)
     updates = sorted(found - {None}) + [f"not in {longest}"] * (None in found)
@@ -432,7 +436,7 @@ def horizon(tolerance, runs):
 
 
 def plot_differences(curves, path):
-    """Draw how the costs part, ours from Theano's and Theano's from each other."""
+    """Draw the differences of costs: ours from Theano's, and Theano's from one another."""
     plt = import_pyplot("picture")
     if plt is None:
         return False
@@ -464,7 +468,8 @@ def record_live(args, pictures):
 
     Returns
     -------
-    what replay.load_runs gives, each run marked as live; and the draws of record_streams.py
+    live : runs as from `replay.load_runs`, each with "live"
+    drawn : dict of arrays, the draws of record_streams.py
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -494,7 +499,7 @@ def compare_epochs(report, dataset, folder):
     command = [sys.executable, TRAIN, "--dataset", dataset, "--floatX", "float64"]
     process = subprocess.run([*command, "--output", run_folder])
     if process.returncode:
-        # train_rbm.py has said why.
+        # train_rbm.py has printed the reason.
         sys.exit(process.returncode)
     with open(run_folder / "training_curve.csv", newline="") as file:
         rows = [(int(row["epoch"]), float(row["cost"])) for row in csv.DictReader(file)]

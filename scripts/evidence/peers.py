@@ -4,17 +4,16 @@ Each is a function
 
     contestant(data, n_hidden, batch_size, k, persistent=True, monitoring=True) -> update
 
-where `data` is a (examples, visible units) float32 array and `update(index)` trains on one
-minibatch, by PCD-k or CD-k with the learning rate of the tutorial, and returns its monitoring
-cost: the stochastic pseudo-likelihood for PCD, the reconstruction cross-entropy for CD, None
-without monitoring. What a library offers to be fast, it is asked for: float32 throughout, results
-written in place, the whole update in one compiled function. This file also runs on Theano's
-Python 3.8.
+where `data` is a (examples, visible units) float32 array. `update(index)` trains on one minibatch,
+by PCD-k or CD-k with the learning rate of the tutorial. It returns the monitoring cost: the
+stochastic pseudo-likelihood for PCD, the reconstruction cross-entropy for CD, or None without
+monitoring. Each library is used in its fastest way: float32 throughout, results written in place,
+the whole update in one compiled function. This file also runs on Theano's Python 3.8.
 """
 
 import time
 
-# Before all other imports, which belong to the time until the first result.
+# Before all other imports, since they are part of the time until the first result.
 BEGAN = time.perf_counter()
 
 import json  # noqa: E402
@@ -27,7 +26,7 @@ LEARNING_RATE = 0.1
 
 
 def initial_weights(n_visible, n_hidden):
-    """The tutorial's, so that all peers start alike: (n_visible, n_hidden) float32."""
+    """The tutorial's weights, with which all peers start: (n_visible, n_hidden) float32."""
     bound = 4 * np.sqrt(6.0 / (n_hidden + n_visible))
     weights = np.random.RandomState(123).uniform(-bound, bound, (n_visible, n_hidden))
     return weights.astype("float32")
@@ -43,7 +42,7 @@ def rbm_sym_training(
     data, n_hidden, batch_size, k,
     persistent=True, monitoring=True, without=None, dtype="float32",
 ):  # fmt: skip
-    """Its update, the RBM and the persistent chain; `without` names rewrites to leave out."""
+    """The update, the RBM and the persistent chain; `without` is a rewrite to leave out."""
     import pytensor
     import pytensor.tensor as pt
 
@@ -67,7 +66,7 @@ def rbm_sym_training(
 
 
 def rbm_sym_samples(data, n_hidden, batch_size, k, without=None):
-    """Not training: `k` steps of `gibbs_vhv` from pictures, in a briefly trained model."""
+    """No training, but `k` steps of `gibbs_vhv` from pictures, in a briefly trained model."""
     import pytensor
 
     import rbm_sym
@@ -87,7 +86,7 @@ def rbm_sym_samples(data, n_hidden, batch_size, k, without=None):
 def leave_out(name):
     """A context in which functions are compiled without this rewrite; None leaves out nothing.
 
-    Without all of them, sums are PyTensor's own, in any order.
+    Without all of them, PyTensor's own sums may add up numbers in any order, as is its default.
     """
     import pytensor
 
@@ -101,7 +100,7 @@ def leave_out(name):
 
 
 def numpy_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
-    """NumPy: matrix products into buffers, the sigmoid in place, random float32 of SFC64."""
+    """NumPy: matrix products into buffers, the sigmoid in place, random float32 from SFC64."""
     n_visible = data.shape[1]
     rng = np.random.Generator(np.random.SFC64(123))
     W = initial_weights(n_visible, n_hidden)
@@ -306,7 +305,7 @@ def jax_by_hand(data, n_hidden, batch_size, k, persistent=True, monitoring=True)
 
 
 def scikit_learn(data, n_hidden, batch_size, k, persistent=True, monitoring=True):
-    """scikit-learn's BernoulliRBM: PCD-1 without monitoring is all that it does."""
+    """scikit-learn's BernoulliRBM, which has only PCD-1 without monitoring."""
     from sklearn.neural_network import BernoulliRBM
 
     if (k, persistent, monitoring) != (1, True, False):
@@ -391,7 +390,7 @@ CONTESTANTS = {
 
 
 def versions(contestant):
-    """The versions of what a contestant computes with."""
+    """The versions of the libraries that a contestant uses."""
     modules = {
         "PyTorch": ("torch",), "JAX": ("jax", "jaxlib"), "scikit-learn": ("sklearn",),
         "rbms": ("torch",), "Theano": ("theano",),
@@ -403,13 +402,13 @@ def versions(contestant):
 
 
 def peak_memory():
-    """The largest amount of memory that this process has had, in MiB."""
+    """The largest memory of this process so far, in MiB."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
 def main():
-    """Answer the driver: a line with the settings first, then numbers of updates to be timed."""
+    """Answer the driver. It sends a line of settings first, then numbers of updates to time."""
     settings = json.loads(sys.stdin.readline())
     contestant, path = settings.pop("contestant"), settings.pop("data")
     data = np.load(path)

@@ -1,7 +1,6 @@
-"""Make the runs again that were recorded on Theano, and say how far they agree.
+"""Repeat the runs that were recorded on Theano, and compare the results.
 
-The recordings, the settings of the runs and the programs that made them are test data of this
-project, in tests/reference.
+The recordings, the settings of the runs and the programs that made them are in tests/reference.
 """
 
 import argparse
@@ -43,7 +42,7 @@ def record(python, script, output, *arguments):
     Raises
     ------
     ValueError
-        with the last line of the script's error, or that there is no such program
+        with the last line of the script's error message, or if there is no such program
     """
     command = [str(part) for part in (python, REFERENCE / script, output, *arguments)]
     environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
@@ -57,12 +56,12 @@ def record(python, script, output, *arguments):
 
 
 def replay(settings, pictures, n_updates=None):
-    """Train as `settings` say, as far as the pictures (n, pixels) reach.
+    """Train with these settings, for as many updates as the pictures (n, pixels) allow.
 
     Returns
     -------
-    made : dict of arrays, as recorded: costs, snapshots and samples
-    milliseconds : float, what one update took
+    made : dict of arrays, as in a recording: costs, snapshots and samples
+    milliseconds : float, time of one update
     """
     args = argparse.Namespace(**settings)
     n_updates = min(n_updates or args.updates, len(pictures) // args.batch_size)
@@ -81,7 +80,7 @@ def replay(settings, pictures, n_updates=None):
 
 
 def prepare(args, pictures):
-    """Of a run: its RBM, its persistent chain (None for CD), its training function, its updates."""
+    """The RBM of a run, its persistent chain (None for CD), its training function and updates."""
     rng = np.random.RandomState(args.seed)
     theano_rng = make_streams(args.stream, rng)
     rbm = RBM(
@@ -90,7 +89,7 @@ def prepare(args, pictures):
     chain = None
     if args.algorithm == "pcd":
         chain = pytensor.shared(np.zeros((args.batch_size, args.n_hidden), args.floatX))
-    # As shared variables, they are no part of the compiled code.
+    # Shared variables, since numbers would be part of the compiled code.
     lr = pytensor.shared(np.asarray(args.learning_rate, args.floatX))
     k, batch_size = pytensor.shared(np.int64(args.k)), pytensor.shared(np.int64(args.batch_size))
     cost, updates = rbm.get_cost_updates(lr, chain, k)
@@ -101,14 +100,14 @@ def prepare(args, pictures):
 
 
 def snapshots(here, there):
-    """What two runs have in common, update by update.
+    """Compare the snapshots of two runs, update by update.
 
     Yields
     ------
-    update : int, after which the snapshots were taken
+    update : int, the number of updates before the snapshot
     largest : float, the largest difference in any array of parameters, relative to the largest
         entry of the array
-    same_bits : the share of the persistent chain's bits that are the same, or None
+    same_bits : float, the share of equal bits in the persistent chain, or None
     """
     for update in run_settings.SNAPSHOTS:
         names = [n for n in here if n.endswith(f"_{update}") and n in there and "sample" not in n]
@@ -137,6 +136,6 @@ def cost_differences(here, there):
 
 def first_above(tolerance, differences):
     """The first update, counted from 1, that differs by more than `tolerance`; or None."""
-    # Written so that a NaN differs.
+    # In this form, NaN counts as different.
     apart = ~(differences <= tolerance)
     return int(np.argmax(apart)) + 1 if apart.any() else None

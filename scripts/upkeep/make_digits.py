@@ -1,6 +1,6 @@
-"""Make the digits that come with the package out of the tutorial's mnist.pkl.gz.
+"""Make the digits that come with the package from the tutorial's mnist.pkl.gz.
 
-    python scripts/make_digits.py path/to/mnist.pkl.gz
+    python scripts/upkeep/make_digits.py path/to/mnist.pkl.gz
 
 The same pictures give the same bytes.
 """
@@ -33,7 +33,7 @@ def pack(sets):
 def add_array(archive, name, array):
     content = io.BytesIO()
     np.lib.format.write_array(content, array)
-    # Without a date and a system of its own a member would hold those of this moment.
+    # With a fixed date and system. By default, they would be the present ones.
     member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
     member.create_system = 3
     archive.writestr(member, content.getvalue(), zipfile.ZIP_LZMA)

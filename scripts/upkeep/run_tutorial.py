@@ -1,6 +1,6 @@
-"""Run the listings of docs/tutorial.md in order and compare what they print with the page.
+"""Run the listings of docs/tutorial.md in order, and compare their output with the page.
 
-A Python block of the page is a listing, and a text block right after it is what it prints. A Python
+A Python block of the page is a listing, and a text block right after it is its output. A Python
 block below a line that ends with a link to a file of the library quotes that file and is not run.
 """
 
@@ -33,8 +33,8 @@ class Block:
 
     line : number of its first line
     code : its text
-    output : what the page says that it prints
-    quoted : the file of the library that it quotes, or None if it is to be run
+    output : its output on the page
+    quoted : the file of the library that it quotes; None for a listing
     """
 
     line: int
@@ -64,7 +64,7 @@ def main():
         if pictures:
             keep_pictures(Path(folder), pictures)
     if differing:
-        sys.exit(f"run_tutorial.py: {differing} listings print something else than the page shows")
+        sys.exit(f"run_tutorial.py: the output of {differing} listings differs from the page")
 
 
 def read_blocks(page):
@@ -81,11 +81,11 @@ def read_blocks(page):
 
 
 def run(blocks):
-    """Run the listings in one namespace, in the working directory: (block, printed) of each."""
+    """Run the listings in one namespace, in the working directory; yields (block, output)."""
     namespace = {"__name__": "__main__"}
     for block in blocks:
         if block.quoted is None:
-            # As many lines above as in the page, so that errors name the page's line.
+            # With as many lines above as on the page, so that errors name the page's line.
             code = compile("\n" * (block.line - 1) + block.code, PAGE.name, "exec")
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 exec(code, namespace)
@@ -95,9 +95,9 @@ def run(blocks):
 def agree(printed, shown):
     """Whether two outputs have the same words and nearly the same numbers.
 
-    Random numbers are the same on every machine, rounding is not. A number may differ by two in its
-    last digit; after the word "about", where rounding has decided some random draws, by a
-    twentieth if that is more. Runs of blanks count as one.
+    Random numbers are the same on every machine, but rounding is not. A number may differ by two in
+    its last digit. After the word "about", it may differ by a twentieth if that is more, since
+    rounding has decided some random draws there. Several blanks count as one.
     """
     if NUMBER.sub("0", printed).split() != NUMBER.sub("0", shown).split():
         return False
@@ -109,9 +109,9 @@ def agree(printed, shown):
 
 
 def tolerance(number):
-    """How far a number may be from the one that the page shows."""
+    """The difference that is allowed from this number on the page."""
     _, _, decimals = number["value"].partition(".")
-    # A little more than two, for decimal fractions are not exact.
+    # A little more than two, since decimal fractions are not exact.
     of_last_digit = 2.01 * 10.0 ** -len(decimals)
     of_about = abs(float(number["value"])) / 20 if number["about"] else 0
     return max(of_last_digit, of_about)

@@ -1,16 +1,17 @@
 """The compile cache: machine code on disk, so that the next process need not make it again.
 
 PyTensor has numba keep each compiled function in the folder `base_compiledir`/numba, and trusts
-whatever it finds there: half a file is a traceback at every start, a changed byte of machine code
-is executed. But nothing in this folder is worth an error, for it can all be made again. So while
-this package is imported, functions are kept there in files of its own, next to PyTensor's, each
-with a SHA-256 that is compared before anything of it is used. A file that cannot be read or is not
-what was written counts as missing, a file that cannot be written is left out, and where the folder
-itself cannot be made, a temporary one serves until the process ends. The first time that this
+whatever it finds there. Half a file is a traceback at every start, and a changed byte of machine
+code is executed. But no file there justifies an error, since all of them can be made again.
+
+With this package imported, functions are kept there in other files, next to PyTensor's own. Each
+has a SHA-256, which is compared before anything in the file is used. A file that cannot be read, or
+that has changed, counts as missing. A file that cannot be written is left out. If the folder itself
+cannot be made, a temporary one is used until the process ends. The first time that any of this
 happens in a process, one line says so.
 
-The checksum finds accidents. Whoever may write to the folder can have code executed by all who use
-it, as in any cache of machine code.
+The checksum finds accidents only. As in any cache of machine code, whoever may write to the folder
+can make all its users execute their code.
 """
 
 import atexit
@@ -29,8 +30,8 @@ from numba.core import ccallback, dispatcher
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.np.ufunc import ufuncbuilder
 
-# The logger's name is for those who want the line elsewhere. Where nothing is said about logging,
-# it goes to stderr as it is; and unlike a warning, it is never an error.
+# A logger, so that users can send the line elsewhere. If logging is not configured, it goes to
+# stderr. Unlike a warning, it never becomes an error.
 _log = logging.getLogger("rbm_sym")
 
 _said = []
@@ -39,15 +40,15 @@ CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
 def _say(line):
-    """Log a line for the user to see, if it is the first in this process."""
+    """Log a line: as a warning, which users see, if it is the first in this process."""
     _log.log(logging.INFO if _said else logging.WARNING, "rbm_sym: %s", line)
     _said.append(line)
 
 
 def _make_folder():
-    """Make PyTensor's folder for numba, or else a temporary one that PyTensor is told to use.
+    """Make PyTensor's folder for numba; if that fails, make PyTensor use a temporary one.
 
-    PyTensor itself does not ask for it before it first compiles something.
+    PyTensor itself needs the folder only when it first compiles something.
     """
     folder = pytensor.config.base_compiledir / "numba"
     try:
@@ -55,7 +56,7 @@ def _make_folder():
     except OSError as error:
         temporary = tempfile.mkdtemp(prefix="rbm_sym-compiled-")
         atexit.register(_remove, temporary, os.getpid())
-        # Settings that must not change have no other way; this one has not been used yet.
+        # PyTensor has no other way to change this setting; nothing has used it yet.
         vars(type(pytensor.config))["base_compiledir"].val = Path(temporary)
         _say(
             f"no folder for compiled functions can be made at {folder} ({error.strerror}): they "
@@ -65,7 +66,7 @@ def _make_folder():
 
 
 def _remove(folder, owner):
-    # A forked process runs the same functions at its end.
+    # A forked process runs the same function at its end, but does not own the folder.
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -74,16 +75,16 @@ _make_folder()
 
 from pytensor.link.numba.cache import NumbaPyTensorCacheLocator  # noqa: E402 (makes the folder)
 
-# Machine code of one version does not fit the others; PyTensor's own is no part of its keys.
+# Machine code fits one set of versions only; PyTensor's keys do not contain its own version.
 VERSIONS = repr((numba.__version__, llvmlite.__version__, pytensor.__version__))
 SUFFIX = "." + hashlib.sha256(VERSIONS.encode()).hexdigest()[:8]
 
 
 class CheckedFiles(IndexDataCacheFile):
-    """Numba's files of one function, an index and machine code, that are proof against damage.
+    """Numba's files for one function, an index and machine code, with a check for damage.
 
-    Each begins with the SHA-256 of the rest, and machine code lies beside the key that it was made
-    for: an index may be older or younger than what it points to.
+    Each begins with the SHA-256 of the rest. An index may be older or newer than the machine code
+    that it points to, so that the machine code is stored with its key.
     """
 
     def __init__(self, cache_path, filename_base, source_stamp):
@@ -110,7 +111,7 @@ class CheckedFiles(IndexDataCacheFile):
         self._write(self._data_path(name), data)
 
     def _read(self, path):
-        """What was written there; None if that is not to be had."""
+        """The pair that was written there; None if it cannot be read."""
         try:
             content = Path(path).read_bytes()
             checksum, data = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
@@ -120,7 +121,7 @@ class CheckedFiles(IndexDataCacheFile):
             return first, second
         except FileNotFoundError:
             return None
-        except Exception as error:  # unpickling has any
+        except Exception as error:  # unpickling can raise any
             _say_damaged(path, error)
             return None
 
@@ -131,7 +132,7 @@ class CheckedFiles(IndexDataCacheFile):
 
 
 class CheckedCache(FunctionCache):
-    """Numba's cache of one function, which never fails if it lies in PyTensor's folder."""
+    """Numba's cache of one function; in PyTensor's folder it never raises an error."""
 
     def __init__(self, py_func):
         super().__init__(py_func)
@@ -170,10 +171,10 @@ def _say_damaged(path, error):
 
 
 def _describe(error):
-    """Why something failed, in a few words."""
+    """The reason of an error, in a few words."""
     return getattr(error, "strerror", None) or " ".join(str(error).split()) or repr(error)
 
 
-# Wherever numba makes a cache of a function. Other functions' caches stay as they are.
+# All places where numba makes the cache of a function. Caches in other folders work as before.
 for module in (dispatcher, ccallback, ufuncbuilder):
     module.FunctionCache = CheckedCache

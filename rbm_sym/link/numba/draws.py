@@ -1,9 +1,9 @@
 """Numba's versions of the Ops that draw, and of the arithmetic on draws.
 
-A generator gives `fill(state, first, draws, norm)`, which makes draws number `first` and following
-of a call and says how many: all, or as many as it can make in one go; `norm` makes floats of
-integers where needed. All keep to strict floating point: fused or reassociated operations would
-change bits.
+A generator gives a function `fill(state, first, draws, norm)`. It fills `draws` with the draws of a
+call from number `first` on, and returns how many it made, which may be fewer than fit. `norm` is
+the factor from integers to floats, if there is one. All functions keep to strict floating point,
+since fused or reordered operations would change bits.
 """
 
 from types import FunctionType
@@ -16,8 +16,7 @@ from rbm_sym.link.numba.kernels import array_type, kernel, numba_version_of
 from rbm_sym.link.numba.layouts import copied, flat, packed
 from rbm_sym.streams.arithmetic import Arithmetic, floating_point
 
-# The numbers that a Bernoulli sample is compared with are made so many at a time: they never
-# leave the fastest cache.
+# Uniform numbers that are made at a time for a Bernoulli sample. They stay in the fastest cache.
 UNIFORM_AT_ONCE = 2048
 
 
@@ -38,11 +37,11 @@ def numba_draw(op, fill, norm):
 
 def _sample(state, p, sample, norm):
     uniform = np.empty(min(UNIFORM_AT_ONCE, p.size), uniform_dtype)  # noqa: F821 (see below)
-    # Of a type that stays the same: of others, `fill` would be compiled once more.
+    # Always of this type: for another one, `fill` would be compiled again.
     first = np.intp(0)
     while first < p.size:
         n = fill(state, first, uniform[: p.size - first], norm)  # noqa: F821
-        # Parts of their own: an index that numba knows to be positive makes faster loops.
+        # Views of these parts, so that numba knows that the index i is not negative: faster loops.
         p_part, sample_part = p[first : first + n], sample[first : first + n]
         for i in range(n):
             sample_part[i] = success(uniform[i], p_part[i])  # noqa: F821
@@ -53,7 +52,7 @@ def numba_bernoulli(op, node, fill, norm, success):
     dtype, precision = np.dtype(op.dtype), np.dtype(op.precision)
     to_overwrite = packed if op.inplace else copied
     p_dtype = node.inputs[1].dtype
-    # A kernel finds what it uses among its globals.
+    # A kernel finds what it uses in its globals.
     names = {"fill": fill, "success": success, "uniform_dtype": precision}
     take_sample = kernel(
         FunctionType(_sample.__code__, globals() | names),

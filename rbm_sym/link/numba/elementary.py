@@ -2,13 +2,14 @@
 
 What is recognised: `sigmoid` and `softplus` of floating-point tensors.
 
-What takes its place: the same two functions, composed of operations that LLVM can apply to whole
-vectors: additions, multiplications, roundings and shifts, and no call of the C library's exp.
+What takes its place: the same two functions, built from operations that LLVM can apply to whole
+vectors. These are additions, multiplications, roundings and shifts; the C library's exp is not
+called.
 
-Why it is faster: PyTensor's own are computed one number at a time, since numba has no vectorised
-exp of its own. Vectors of eight or sixteen take about the time of one number.
+Why it is faster: PyTensor's own functions are computed one number at a time, since numba has no
+vectorised exp. A vector of eight or sixteen numbers takes about the time of one number.
 
-Both keep to strict floating point and differ from the exact value by at most four units in the
+Both keep to strict floating point. They differ from the exact value by at most four units in the
 last place, down to the smallest numbers.
 """
 
@@ -59,16 +60,16 @@ class VectorFunction(Op):
 
 
 def _strict(function):
-    # Numba's Python-like division checks for zero, which no vector instruction does; fused
-    # multiplication and addition are all the liberty that these functions can stand.
+    # By default numba checks a divisor for zero, as Python does, but no vector instruction can. Of
+    # the options of fastmath, these functions are still right with fused multiply-add only.
     return numba_njit(function, fastmath={"contract"}, error_model="numpy")
 
 
 def _polynomial(coefficients):
-    """A function p(x) of these coefficients, lowest order first, by Horner's rule."""
+    """The polynomial with these coefficients, lowest order first, as a function (Horner's rule)."""
     highest = len(coefficients) - 1
     names = {f"c{i}": c for i, c in enumerate(coefficients)} | {"__name__": __name__}
-    # Written out: numba does not unroll a loop over a tuple.
+    # Written out, since numba does not unroll a loop over a tuple.
     body = f"c{highest}"
     for i in reversed(range(highest)):
         body = f"({body}) * x + c{i}"
@@ -78,7 +79,7 @@ def _polynomial(coefficients):
 def _exp_of_negative(dtype):
     """exp(y) for y ≤ 0: 2^n exp(r), where n = round(y / log 2) and |r| ≤ log(2) / 2."""
     number = np.dtype(dtype).type
-    # log 2 in two parts. The upper one has so few bits that its multiples are exact.
+    # log 2 in two parts. The upper one has few enough bits for its multiples to be exact.
     if dtype == "float32":
         bits, mantissa, bias, terms, lowest = np.int32, 23, 127, 8, -104
         log_2, rest_of_log_2 = 0.693145751953125, 1.428606820309417e-06
@@ -99,7 +100,7 @@ def _exp_of_negative(dtype):
         n = np.rint(y * inverse_log_2)
         r = (y - n * log_2) - n * rest_of_log_2
         exponent = np.int32(n)
-        # In two halves: 2^n alone leaves the range of the exponent where exp(y) is denormal.
+        # In two halves: where exp(y) is denormal, 2^n alone is out of the exponent's range.
         half = exponent >> 1
         return taylor(r) * power_of_two(half) * power_of_two(exponent - half)
 
@@ -152,7 +153,7 @@ def numba_vector_function(op, node, **kwargs):
 
 
 def _loop(function):
-    # Its own globals, not a closure: see `kernel`.
+    # With globals of its own, not a closure: see `kernel`.
     source = "def loop(x, result):\n    for i in range(x.size):\n        result[i] = function(x[i])"
     namespace = {"function": function, "__name__": __name__}
     exec(source, namespace)

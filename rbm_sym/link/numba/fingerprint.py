@@ -1,9 +1,10 @@
-"""What a compiled function depends on, as a fingerprint: the key of its machine code on disk.
+"""Fingerprints of all that compiled functions depend on: the keys of their machine code on disk.
 
-Two functions have the same fingerprint only if they compute the same in the same way. It is made
-of the function's own code and of all that the code uses: functions that are inlined, constants,
-types, intrinsics, what a closure holds, and the versions of the libraries that compile it. So no
-machine code can be used for anything but what it was made from, and nobody has to count versions.
+Two functions have the same fingerprint only if they compute the same in the same way. It covers the
+function's own code, everything that the code uses, and the versions of the libraries that compile
+it. What the code uses are inlined functions, constants, types, intrinsics and the content of
+closures. So machine code can be used only for the function that it was made from, and no version
+numbers have to be kept by hand.
 """
 
 import dis
@@ -25,22 +26,22 @@ PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 
 
 def fingerprint(*things):
-    """The SHA-256, in hexadecimal digits, of functions that numba compiles and of all they use.
+    """The SHA-256 of functions that numba compiles and of all that they use, in hexadecimal digits.
 
     Parameters
     ----------
     things : Python functions, numba dispatchers, types or intrinsics, numbers, texts, containers
-        Of other packages' functions, only names and the packages' versions count.
+        Of functions of other packages, only the names and the packages' versions count.
 
     Raises
     ------
     TypeError
-        if they use something whose content cannot be read. A module of this package is such a
-        thing, since it is not seen what of it they use: import names from it
+        if they use something whose content cannot be read. Modules of this package are such things,
+        because it is not known which of their names are used: import the names instead.
     """
     versions = [m.__version__ for m in (rbm_sym, pytensor, numba, llvmlite, np)]
     content = hashlib.sha256(repr(versions).encode())
-    # The objects too, so that none is freed and its id given to another one.
+    # With the objects, so that none is freed and its id used again.
     met = {}
 
     def add(*parts):
@@ -65,7 +66,7 @@ def fingerprint(*things):
                 add(name)
                 add_content(thing[name])
         elif isinstance(thing, numba.types.Type | Signature):
-            # What a type is made of is its key; of some, the name does not have it all.
+            # A type's key has all that it is made of; the names of some types do not.
             add("numba type", str(thing), str(getattr(thing, "key", None)))
         elif isinstance(thing, types.ModuleType) and not is_ours(thing.__name__):
             add("module", thing.__name__)
@@ -101,7 +102,7 @@ def fingerprint(*things):
             else:
                 add_content(constant)
         for name in global_names(code):
-            # Others are Python's own.
+            # All other names are Python's built-ins.
             if name in names:
                 add("global", name)
                 add_content(names[name])
@@ -116,5 +117,5 @@ def is_ours(module):
 
 @cache
 def global_names(code):
-    """The names that a code object looks up among the globals of its function, sorted."""
+    """The names that a code object reads from the globals of its function, sorted."""
     return sorted({i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"})

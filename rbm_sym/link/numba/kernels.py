@@ -1,11 +1,11 @@
-"""Kernels: functions on arrays, compiled by numba apart from the graphs that call them.
+"""Kernels: functions on arrays that numba compiles separately from the graphs that call them.
 
-PyTensor compiles a graph as numba functions that call one another, and LLVM optimises each of them
+PyTensor compiles a graph as numba functions that call one another, and LLVM optimises each function
 together with all that it calls. A loop that a graph uses eight times, three calls deep, is
-optimised some thirty times over. A kernel is compiled once and called by its address; in return
-nothing is inlined, which matters little where a call handles thousands of numbers.
+optimised some thirty times. A kernel is compiled once and called by its address. It is not inlined,
+which matters little when a call handles thousands of numbers.
 
-Machine code is kept on disk in PyTensor's own cache, under a key that follows from its content
+The machine code is kept on disk in PyTensor's own cache. Its key is a fingerprint of its content
 (`rbm_sym.link.numba.fingerprint`).
 """
 
@@ -21,31 +21,31 @@ from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
 
 from rbm_sym.link.numba.fingerprint import fingerprint
 
-# The liberties that LLVM may take with floating-point numbers where nothing depends on the last
-# bit: sums in another order, products that are added before they are rounded.
+# LLVM's floating-point flags for code in which nothing depends on the last bit. Numbers may be
+# added up in another order, and products may be added before they are rounded.
 FREE = frozenset({"arcp", "contract", "afn", "nsz", "reassoc"})
 
-# Symbol to what calls it, and to the compiled function, which must live as long as its address
-# is known.
+# From a symbol to the intrinsic that calls it, and to the compiled function, which must live as
+# long as its address is used.
 _callers, _compiled = {}, {}
 
 
 def array_type(dtype, ndim, layout):
-    """Numba's type of an array: `layout` "C" if it lies in one piece, "A" if that is not known."""
+    """Numba's type of an array: `layout` is "C" for a contiguous array, "A" for any array."""
     return types.Array(numba.from_dtype(np.dtype(dtype)), ndim, layout)
 
 
 def kernel(function, name, argument_types, fastmath=False):
-    """Compile `function` once and return what numba code can call in its place.
+    """Compile `function` once, and return an intrinsic that numba code calls in its place.
 
     Parameters
     ----------
-    function : Python function that numba can compile, that returns and raises nothing: numba
-        prints and ignores what is raised inside. What it needs, it finds among its globals: what
-        a closure holds would keep it from being cached.
-    name : str, for the reader of a profile
-    argument_types : sequence of numba types. Arrays are passed as `any_layout` or `contiguous`
-        returns them; the caller keeps them alive.
+    function : Python function that numba can compile
+        It returns nothing and raises nothing: numba would print and ignore an exception. It takes
+        what it needs from its globals, since numba does not cache functions with closures.
+    name : str, shown in profiles
+    argument_types : sequence of numba types
+        Arrays are passed as `any_layout` or `contiguous` returns them. The caller keeps them alive.
     fastmath : False, or a set of LLVM's floating-point flags
     """
     signature = types.void(*argument_types)
@@ -65,7 +65,7 @@ def kernel(function, name, argument_types, fastmath=False):
         builder.call(target, arguments)
         return context.get_dummy_value()
 
-    # Numba takes an intrinsic's arguments from its signature: no *arguments there.
+    # Numba reads the number of arguments from the intrinsic's signature: *arguments would not do.
     names = ", ".join(f"argument_{i}" for i in range(len(argument_types)))
     source = f"def {name}(typingctx, {names}): return signature, by_symbol"
     namespace = {"signature": signature, "by_symbol": by_symbol, "__name__": __name__}
@@ -75,9 +75,9 @@ def kernel(function, name, argument_types, fastmath=False):
 
 
 def numba_version_of(op_type):
-    """Register a function of (op, node) that makes numba's version of an Op.
+    """A decorator that registers a function of (op, node) as the maker of numba's version of an Op.
 
-    The key of its machine code on disk is its fingerprint.
+    The key of the machine code on disk is the version's fingerprint.
     """
 
     def register(make):

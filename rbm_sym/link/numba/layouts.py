@@ -1,7 +1,7 @@
-"""How arrays lie in memory, and what numba is told of it.
+"""How arrays lie in memory, and what numba knows about it.
 
 The numbers of an array may lie in any order and at any distance. A kernel is compiled for one
-layout: what is given to it goes through one of these functions.
+layout, so its arguments have to go through one of these functions.
 """
 
 from numba import types
@@ -9,7 +9,7 @@ from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array, populate_array
 from pytensor.link.numba.dispatch.basic import numba_njit
 
-# Bytes that the processor loads at once.
+# Bytes that the processor loads together.
 CACHE_LINE = 64
 
 
@@ -77,13 +77,13 @@ def packed(array):
 
 @overload(packed)
 def _packed(array):
-    # Nothing is compiled for what cannot be.
+    # An array whose type says that it is contiguous needs no test.
     if array.layout == "C":
         return lambda array: array
     return lambda array: contiguous(array) if in_one_piece(array) else array.copy()
 
 
-# Numba compiles this in place of the other. Without a word of it, its fingerprint would not count.
+# Numba compiles `_packed` in place of `packed`. As an attribute, it is part of the fingerprint.
 packed.compiled = _packed
 
 

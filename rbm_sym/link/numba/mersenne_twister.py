@@ -19,7 +19,7 @@ from rbm_sym.streams.mersenne_twister import (
     to_random_state,
 )
 
-# Its draws are floats already.
+# The draws are floats already.
 NORM = np.float64(1)
 
 
@@ -83,7 +83,7 @@ def _fill_with_normal(state, first, draws, norm):
 
 @numba_njit(fastmath=False)
 def _searched_success(uniform, p):
-    # RandomState counts successes where the rarer outcome is searched for from below.
+    # RandomState counts how often the rarer outcome comes: a success if p <= 0.5, else a failure.
     return uniform > 1 - p if p <= 0.5 else uniform <= p
 
 
@@ -104,7 +104,7 @@ def numba_mersenne_twister_bernoulli(op, node, **kwargs):
 
 @numba_version_of(MersenneTwisterBinomial)
 def numba_mersenne_twister_binomial(op, **kwargs):
-    # Rare enough to be left to NumPy itself.
+    # Rare enough to be left to NumPy.
     def draw_with_numpy(state, n, p):
         random_state = to_random_state(state)
         draws = random_state.binomial(n, p)

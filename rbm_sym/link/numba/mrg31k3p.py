@@ -16,8 +16,8 @@ from rbm_sym.streams.mrg31k3p import (
 
 @numba_njit(fastmath=False)
 def _advance_streams(x1, x2, x3, y1, y2, y3, draws, norm):
-    # Unsigned 32-bit words throughout, written with shifts instead of products and remainders,
-    # so that LLVM computes a vector of streams at a time.
+    # All numbers are unsigned 32-bit words, and shifts replace products and remainders, so that
+    # LLVM computes a vector of streams at a time.
     modulus_1, modulus_2 = np.uint32(MODULUS_1), np.uint32(MODULUS_2)
     for i in range(draws.size):
         b, c = np.uint32(x2[i]), np.uint32(x3[i])

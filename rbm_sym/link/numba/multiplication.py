@@ -4,9 +4,9 @@ Row i of the product x y is the sum of those rows of y that x[i] selects, weight
 
     (x y)[i] = Σ_j x[i, j] y[j],    over the j with x[i, j] != 0
 
-Where x is dense, or y does not lie in memory row by row, BLAS computes it. BLAS, whose blocks use
-what they have loaded several times over, does one multiplication in less than half the time; that
-gives the density below which skipping pays.
+BLAS computes the product if x is dense, or if y does not lie in memory row by row. BLAS needs less
+than half the time for one multiplication, since its blocks use each number that they have loaded
+several times. This gives the density of x below which it is faster to skip zeros.
 """
 
 import numpy as np
@@ -24,32 +24,32 @@ from rbm_sym.link.numba.layouts import (
 )
 from rbm_sym.link.numba.vectors import WORD, address, lowest_bit, nonzero_bits, row_adder
 
-# The largest share of nonzero entries of x with which skipping zeros is the faster way, found by
-# scripts/benchmark_products.py. Of m rows it is this and FEW_ROWS / m, since BLAS fetches y once
-# for all of them, which takes more time a row the fewer they are;
+# Up to this share of nonzero entries in x it is faster to skip zeros; the numbers were found by
+# scripts/evidence/benchmark_products.py. With m rows, the limit is DENSEST + FEW_ROWS / m: BLAS
+# fetches y once for all rows, which takes more time per row if the rows are few.
 DENSEST, FEW_ROWS = 0.35, 1.2
 
-# but at most this, with which both do little else than fetch y;
+# But the limit is at most this, at which both ways do little else than fetch y.
 DENSEST_OF_FEW = 0.7
 
-# and for a single row, for which BLAS has a function of its own, this.
+# The limit for a single row, for which BLAS has another function.
 DENSEST_ROW = 0.4
 
-# So many numbers are looked at before it is asked whether they are too dense already.
+# Numbers that are counted between two tests whether x is too dense already.
 COUNTED_AT_ONCE = 4096
 
-# Cache lines of numbers that are summed up together: of a panel (see `panels`), which is near, and
-# of other rows, where longer stretches are fetched faster.
+# Cache lines of numbers that are summed together, in a panel (see `panels`) and in other rows. A
+# panel is in a near cache; from other rows, longer pieces are fetched faster.
 PANEL_LINES = 2
 ROW_LINES = 8
 
-# Short rows two at a time: an addition to a sum must wait for the one before it.
+# Short rows are added two at a time, since each addition has to wait for the one before it.
 add_short_rows, add_long_rows = row_adder(PANEL_LINES, 2), row_adder(ROW_LINES, 1)
 
-# A matrix of so many bytes stays in a near cache while it is used.
+# A matrix of up to this many bytes stays in a near cache while it is used.
 NEAR = 2**18
 
-# So many rows of a product are computed together where y is near.
+# Rows of a product that are computed together if y is in a near cache.
 ROWS_TOGETHER = 8
 
 # --- Skipping zeros --------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def _count_nonzero(numbers, most):
     count = np.intp(0)
     for first in range(0, numbers.size, COUNTED_AT_ONCE):
         part = numbers[first : first + COUNTED_AT_ONCE]
-        # No branch: LLVM counts a vector at a time.
+        # Without a branch, so that LLVM counts a vector at a time.
         for i in range(part.size):
             count += part[i] != 0
         if count > most:
@@ -85,8 +85,8 @@ def _select(x, factor, positions, weights, ends):
                     positions[n], weights[n] = j, factor * row[j]
                     n += np.uintp(1)
                     bits &= bits - np.uint64(1)
-        # Written always, counted if nonzero: no branch to predict. Unsigned, like all indices
-        # here: numba need not look for negative ones.
+        # Each number is written, but counted only if it is not zero: there is no branch to predict.
+        # Indices are unsigned, so that numba does not test for negative ones.
         for j in range(np.uintp(compared), np.uintp(x.shape[1])):
             positions[n], weights[n] = j, factor * row[j]
             n += np.uintp(row[j] != 0)
@@ -96,15 +96,15 @@ def _select(x, factor, positions, weights, ends):
 @numba_njit
 def _skip_zeros(x, n_nonzero, y, panels, factor, product):
     m, n = product.shape
-    # One more, since the last number is written before it is looked at.
+    # One more than needed, since the last number is written before it is tested.
     positions = np.empty(n_nonzero + 1, np.uint32)
     weights = np.empty(n_nonzero + 1, product.dtype)
     ends = np.empty(m + 1, np.intp)
     _select(x, factor, positions, weights, ends)
 
-    # Block by block of columns, whose sums stay in registers. All rows of the product use the same
-    # columns of y before the next, so that these are fetched once; where y is near anyway, few
-    # rows at a time, so that the product stays near.
+    # Block by block of columns, so that the sums stay in registers. All rows of the product use a
+    # block before the next one is fetched, so that each is fetched once. If y is in a near cache
+    # anyway, only a few rows are computed at a time, so that the product stays near too.
     size = product.itemsize
     short = panels.size or n * size < ROW_LINES * CACHE_LINE
     n_lines = PANEL_LINES if short else ROW_LINES
@@ -112,7 +112,7 @@ def _skip_zeros(x, n_nonzero, y, panels, factor, product):
     rows_together = ROWS_TOGETHER if y.size * size <= NEAR else m
     for top in range(0, m, rows_together):
         for block in range((n + width - 1) // width):
-            # The last columns are done together with some before them, which are skipped then.
+            # The last block overlaps the one before it; the columns already done are skipped.
             start = min(block * width, n - width)
             skip = block * width - start
             if panels.size:
@@ -122,8 +122,8 @@ def _skip_zeros(x, n_nonzero, y, panels, factor, product):
             for i in range(top, min(top + rows_together, m)):
                 total = address(product) + (i * n + start) * size
                 selected = positions, weights, ends[i], ends[i + 1]
-                # Summed up by itself and added at once: weights are much larger than their
-                # updates, and to add term after term would round each at the size of the weight.
+                # The sum is made first and then added. Weights are much larger than their updates:
+                # if each term were added to the weight, it would be rounded at the weight's size.
                 if n_lines == ROW_LINES:
                     add_long_rows(total, skip, columns, distance, *selected)
                 else:
@@ -133,7 +133,7 @@ def _skip_zeros(x, n_nonzero, y, panels, factor, product):
 # --- BLAS ------------------------------------------------------------------------------------
 _AS_IT_IS, _TRANSPOSED = ord("n"), ord("t")
 
-# BLAS as numba calls it, which takes it from SciPy; addresses as integers serve both precisions.
+# BLAS as numba calls it, which takes it from SciPy. Addresses are integers, for both precisions.
 _gemm = types.ExternalFunction("numba_xxgemm", types.intc(*[types.char] * 3, *[types.intp] * 11))
 _gemv = types.ExternalFunction("numba_xxgemv", types.intc(*[types.char] * 2, *[types.intp] * 8))
 
@@ -143,7 +143,7 @@ def _form(matrix):
     """How BLAS sees the matrix, and the distance between its rows or columns; 0 if not at all."""
     rows, columns = matrix.shape
     down, right = matrix.strides[0] // matrix.itemsize, matrix.strides[1] // matrix.itemsize
-    # What an axis of one number has for a stride means nothing.
+    # The stride of an axis of length one means nothing.
     if (right == 1 or columns <= 1) and (down >= columns or rows <= 1):
         return _AS_IT_IS, max(down, columns, 1)
     if (down == 1 or rows <= 1) and (right >= rows or columns <= 1):
@@ -163,7 +163,7 @@ def _multiply_with_gemm(x, y, scales, product):
     x_form, x_distance = _form(x)
     y_form, y_distance = _form(y)
     n = product.shape[1]
-    # BLAS counts by columns, so that it sees all three transposed.
+    # BLAS expects columns, so that all three matrices are transposed for it.
     _gemm(
         kind, y_form, x_form, n, x.shape[0], x.shape[1], address(scales), address(y), y_distance,
         address(x), x_distance, address(scales) + scales.itemsize, address(product), n,
@@ -175,7 +175,7 @@ def _multiply_with_gemv(matrix, vector, scales, product):
     kind = ord("s") if product.itemsize == 4 else ord("d")
     form, distance = _form(matrix)
     rows, columns = matrix.shape
-    # Transposed, to BLAS, is what lies row by row.
+    # For BLAS, a matrix that lies row by row is transposed.
     form, rows, columns = (
         (_TRANSPOSED, columns, rows) if form == _AS_IT_IS else (_AS_IT_IS, rows, columns)
     )
@@ -187,8 +187,8 @@ def _multiply_with_gemv(matrix, vector, scales, product):
 
 @numba_njit
 def _multiply_with_blas(x, y, scales, product):
-    # Copies are made here and used in a function that takes them as arguments: numba frees an array
-    # after its last use, and does not count the use of its address.
+    # Copies are made here and passed to a function as arguments. Numba frees an array after its
+    # last use, and the use of its address does not count.
     if product.shape[0] == 1:
         _multiply_with_gemv(_readable(y).T, flat(x), scales, product)
     elif product.shape[1] == 1:
@@ -209,7 +209,7 @@ def _multiply(x, y, panels, bias, scales, product):
         for i in range(product.shape[0]):
             for j in range(product.shape[1]):
                 product[i, j] = bias[j]
-        # From here on the biases are what is kept.
+        # From here on, the product with its biases is kept and added to.
         scales = np.array([scales[0], 1], product.dtype)
     densest = DENSEST_ROW
     if x.shape[0] != 1:

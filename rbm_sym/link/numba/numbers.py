@@ -1,12 +1,12 @@
-"""Numbers that are spread out over arrays of one element.
+"""Arithmetic with arrays of one element.
 
-What is recognised: arithmetic among arrays all of whose axes have length one, and changes of their
-axes: the learning rate, the size of the minibatch, a derivative of the cost, before they are
-multiplied with a matrix.
+What is recognised: arithmetic among arrays whose axes all have length one, and changes of their
+axes. Examples are the learning rate, the size of the minibatch, or a derivative of the cost, before
+they are multiplied with a matrix.
 
-What takes its place: the same arithmetic among numbers, spread out once at the end.
+What takes its place: the same arithmetic with scalars. Axes are added once, at the end.
 
-Why it is faster: it is compiled faster, since what is left has half the nodes.
+Why it is faster: the graph has half as many nodes and is compiled faster.
 """
 
 import pytensor.tensor as pt
@@ -17,10 +17,11 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 
 def as_number(variable):
-    """A variable without axes, equal to the one element of this one; None if none is at hand.
+    """A scalar variable equal to the one element of this variable; None if there is none.
 
-    Arithmetic is not looked into, so that no graph is gone through once for each way through it:
-    inputs come before what is made of them, and are numbers then that are spread out.
+    Only changes of axes are undone here, not arithmetic: a search through arithmetic would visit a
+    node once for each path to it. It is not needed, since inputs are rewritten before what uses
+    them, and are then scalars with added axes.
     """
     if variable.type.ndim == 0:
         return variable

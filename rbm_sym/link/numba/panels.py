@@ -1,18 +1,19 @@
-"""Matrices that a scan multiplies with at each step, laid out for it.
+"""Matrices that a scan multiplies with at each step, in a layout that suits these products.
 
 What is recognised: a matrix, such as W or W', that a scan takes from outside and uses as the right
-factor of products. A Gibbs step has one of each.
+factor of products. A Gibbs step has one product with each.
 
-What takes its place: `Panels` writes the matrix out once more, before the scan, if the scan will
-use it often enough to be worth the copy; the products then look there for its rows.
+What takes its place: `Panels` makes a copy of the matrix before the scan, if the scan will use it
+often enough. The products then read its rows from the copy.
 
-    the matrix (m, n)  →  | panel 0 | panel 1 | … |  each m rows of two cache lines, in one piece
+    the matrix (m, n)  →  | panel 0 | panel 1 | … |  each m rows of two cache lines, contiguous
 
-Why it is faster: a product that skips zeros adds up rows of its right factor, chosen here and
-there. Panel by panel, all rows that a minibatch chooses lie close together and come from a nearer
-cache; they begin where cache lines do; and W', whose rows are W's columns, gets rows at all.
+Why it is faster: a product that skips zeros adds up rows of its right factor that lie far apart. In
+a panel, all rows that a minibatch needs lie close together and come from a nearer cache. They begin
+at the beginning of a cache line. And W' has no contiguous rows at all without panels, since its
+rows are the columns of W.
 
-Products outside of the scan with the same matrix use the panels too.
+Products with the same matrix outside of the scan use the panels too.
 """
 
 import numpy as np
@@ -33,8 +34,8 @@ from rbm_sym.link.numba.multiplication import PANEL_LINES
 from rbm_sym.link.numba.products import SparseProduct
 from rbm_sym.link.numba.vectors import TILE, address, copy_line, transpose_tile
 
-# How many rows of left factors must be multiplied with the matrix to make up for the copy: where
-# its columns are what lies in one piece, and where its rows do already.
+# Rows of left factors from which on the copy is worth it. The first number is for a matrix with
+# contiguous columns, the second for one with contiguous rows.
 ROWS_WORTH_A_TRANSPOSITION = 16
 ROWS_WORTH_A_COPY = 128
 
@@ -43,8 +44,8 @@ class Panels(Op):
     """A matrix (m, n) cut into panels, if it is used for `n_rows` rows of left factors.
 
     (matrix, n_rows) to an array (number of panels, m, columns of a panel). The last panel ends
-    where the matrix ends, and overlaps the one before it. There are no panels where they are not
-    worth the copy, or the matrix is not as wide as one.
+    where the matrix ends, and may overlap the one before it. There are no panels if they are not
+    worth the copy, or if the matrix is narrower than a panel.
     """
 
     __props__ = ()
@@ -64,7 +65,7 @@ class Panels(Op):
         output_storage[0][0] = panels
 
     def pullback(self, inputs, outputs, cotangents):
-        # Whoever looks into the panels has the matrix too, and gives it its gradient.
+        # A product with panels has the matrix as an input too, and its gradient goes there.
         return [pt.zeros_like(x, dtype="float64" if x.dtype == "int64" else None) for x in inputs]
 
 
@@ -144,7 +145,7 @@ def panels_for_scan(fgraph, node):
 
 
 def _multiplies(node, matrix):
-    """Whether this node is a product with the matrix as its right factor."""
+    """Whether this node is a product whose right factor is the matrix."""
     return (
         isinstance(getattr(node, "op", None), Dot)
         and node.inputs[1] is matrix
@@ -154,7 +155,7 @@ def _multiplies(node, matrix):
 
 
 def _rows_multiplied(node):
-    """Steps times chains: the number of rows of a state, as far as it has rows."""
+    """The rows that a scan multiplies: its steps times the chains, the rows of its state."""
     op = node.op
     states = [x for x in op.outer_sitsot(node.inputs) if x.ndim == 3]
     untraced = op.outer_untraced_sit_sot(node.inputs)
@@ -169,7 +170,7 @@ def panels_at_hand(fgraph, node):
     x, y = node.inputs
     for client, _ in fgraph.clients[y]:
         at_hand = isinstance(client.op, Panels) and x.dtype == y.dtype
-        # Their number may depend on a product, and this product then not on them.
+        # If the number of panels depends on this product, the product cannot use them.
         if at_hand and node.outputs[0] not in ancestors(client.inputs):
             return [SparseProduct(panels=True)(x, y, client.outputs[0])]
     return False

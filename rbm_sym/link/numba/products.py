@@ -2,26 +2,27 @@
 
 What is recognised: every product of two floating-point matrices (PyTensor's `Dot`).
 
-What takes its place: `SparseProduct`, which looks at its left factor x when it runs. A sample of
-binary units is mostly zeros (MNIST has one pixel in eight on, a trained hidden layer one unit in
-twelve), and so are pictures; then row i of the product x y is the sum of those rows of y that
-x[i] selects, weighted:
+What takes its place: `SparseProduct`, which looks at its left factor x when it runs. Pictures and
+samples of binary units are mostly zeros. In MNIST one pixel in eight is on, and in a trained hidden
+layer one unit in twelve. Row i of the product x y is then the sum of those rows of y that x[i]
+selects, weighted:
 
     (x y)[i] = Σ_j x[i, j] y[j],    over the j with x[i, j] != 0
 
-Where x is dense, or y does not lie in memory row by row, BLAS computes the product as before.
+If x is dense, or if y does not lie in memory row by row, BLAS computes the product as before.
 
 Sums of such products with a bias or with a matrix are recognised too. `SparseProduct` adds a bias
-itself; `MatrixPlusProduct` adds the product, times a number, to a matrix, in place: an update of
-the weights then touches only the rows that have something to learn. Numbers that x y is multiplied
-with are multiplied with one another first; their product must not leave the range of the dtype.
+itself. `MatrixPlusProduct` adds the product, times a number, to a matrix, in place. An update of
+the weights then changes only the rows of units that are on in some example. If x y is multiplied
+with several numbers, these are multiplied with one another first; their product must not leave the
+range of the dtype.
 
-A zero in x is skipped whatever it would be multiplied with: where y or such a number is infinite
-or not a number, the product may be 0 for NaN. So it may where the number is 0.
+A zero in x is skipped whatever it would be multiplied with. If y or such a number is infinite or
+not a number, the product may be 0 where it would be NaN. The same holds if the number is 0.
 
-Why it is faster: of the multiplications, seven in eight are left out. BLAS, whose blocks use what
-they have loaded several times over, does one multiplication in less than half the time; that
-gives the density below which skipping pays.
+Why it is faster: seven of eight multiplications are left out. BLAS needs less than half the time
+for one multiplication, since its blocks use each number that they have loaded several times. This
+gives the density of x below which it is faster to skip zeros.
 """
 
 import functools
@@ -47,8 +48,8 @@ from rbm_sym.link.numba.numbers import as_number
 class SparseProduct(Op):
     """x y, or x y + bias: matrices (m, k), (k, n), and (1, n) or a vector (n,), of one float dtype.
 
-    Zeros in x are skipped, also where y is infinite or not a number. With `panels`, a third input
-    holds the numbers of y once more (see `panels`), or none. Raises ValueError when it runs, if
+    Zeros in x are skipped, even if y is infinite or not a number. With `panels`, a third input is
+    the copy of y in panels (see `panels`), or an empty one. Raises ValueError when it runs, if
     shapes do not fit.
     """
 
@@ -79,7 +80,7 @@ class SparseProduct(Op):
         return [
             Dot()(cotangent, y.T),
             Dot()(x.T, cotangent),
-            # A copy of y, which has got its gradient.
+            # A copy of y, which has its gradient already.
             *(p.zeros_like() for p in panels),
             *(cotangent.sum(0, keepdims=b.ndim == 2) for b in bias),
         ]
@@ -88,9 +89,9 @@ class SparseProduct(Op):
 class MatrixPlusProduct(Op):
     """z + factor x y: matrices (m, n), (m, k), (k, n) and a number, of one floating-point dtype.
 
-    Zeros in x are skipped, also where y or the factor is infinite or not a number. `inplace` lets
-    the sum take the memory of z; a rewrite sets it after the graph is built. Raises ValueError when
-    it runs, if shapes do not fit.
+    Zeros in x are skipped, even if y or the factor is infinite or not a number. With `inplace`, the
+    sum is written into the memory of z; a rewrite sets this after the graph is built. Raises
+    ValueError when it runs, if shapes do not fit.
     """
 
     __props__ = ("inplace",)
@@ -196,7 +197,7 @@ def sum_of_product_and_bias(fgraph, node):
     for product, bias in (node.inputs, reversed(node.inputs)):
         if (
             _is_product(product)
-            # Where others use the product too, it is better computed once.
+            # A product that is used elsewhere too is computed only once.
             and len(fgraph.clients[product]) == 1
             and bias.type.broadcastable == (True, False)
             and bias.dtype == product.dtype == node.outputs[0].dtype
@@ -211,7 +212,7 @@ def sum_of_product_and_bias(fgraph, node):
 
 @node_rewriter([Elemwise])
 def matrix_plus_products(fgraph, node):
-    """z + Σ c x y, the c being scalars: the update of the weights by a gradient."""
+    """z + Σ c x y with scalars c: the update of the weights by a gradient."""
     if not isinstance(node.op.scalar_op, Add | Sub) or node.outputs[0].type.ndim != 2:
         return False
     terms = _terms(fgraph, node.outputs[0], outermost=True)
@@ -221,7 +222,7 @@ def matrix_plus_products(fgraph, node):
         return False
     matrix, factors = others[0]
     total = matrix * _number(factors, matrix.dtype).dimshuffle("x", "x") if factors else matrix
-    # One dtype throughout: where two meet, a scalar may be more exact than the matrix.
+    # All must have one dtype: a scalar may have a higher precision than the matrix.
     alike = [node.outputs[0], *(product for product, _ in products)]
     if not all(total.type.is_super(variable.type) for variable in alike):
         return False
@@ -237,7 +238,7 @@ def _is_product(variable):
 
 
 def _terms(fgraph, variable, factors=(), outermost=False):
-    """A sum as a list of pairs: a matrix, and the scalar factors that it has."""
+    """The terms of a sum as a list of pairs (matrix, its scalar factors)."""
     owner = variable.owner
     unshared = outermost or len(fgraph.clients.get(variable, ())) == 1
     if owner is None or not unshared or not isinstance(owner.op, Elemwise):
@@ -260,8 +261,8 @@ def _terms(fgraph, variable, factors=(), outermost=False):
 
 
 def _number(factors, dtype):
-    """The product of scalars, as a variable without axes."""
-    # Of the matrix's type before they meet: a product of small integers may leave their range.
+    """The product of factors of one element each, as a scalar variable."""
+    # Cast before they are multiplied: a product of small integers may leave their range.
     numbers = [as_number(f) for f in factors]
     numbers = [
         f.dimshuffle() if number is None else number

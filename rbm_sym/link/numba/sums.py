@@ -1,13 +1,12 @@
 """Sums over the rows or the columns of a matrix: over examples, or over units.
 
-What is recognised: the sum of a floating-point matrix over one axis, also where the sum over
-examples is written as a product with a column of equal numbers: x' c = c Σ_i x[i], the gradient
-of a visible bias.
+What is recognised: the sum of a floating-point matrix over one axis. A sum over examples may also
+be a product with a column of equal numbers, x' c = c Σ_i x[i]. The gradient of a visible bias is.
 
 What takes its place: `MatrixSum`, a plain double loop.
 
-Why it is faster: it walks through the memory in order, and it is compiled in a tenth of the time
-of PyTensor's general sum, which can add up any axes in any order.
+Why it is faster: it reads the memory in order. It is also compiled in a tenth of the time of
+PyTensor's general sum, which can add up any axes in any order.
 """
 
 import numpy as np
@@ -26,7 +25,10 @@ from rbm_sym.link.numba.layouts import any_layout
 
 
 class MatrixSum(Op):
-    """The sum of a matrix (m, n) over axis 0, (n,), or 1, (m,), added up in `acc_dtype`."""
+    """The sum of a matrix (m, n) over axis 0, which gives (n,), or axis 1, which gives (m,).
+
+    It is added up in `acc_dtype`.
+    """
 
     __props__ = ("axis", "dtype", "acc_dtype")
 
@@ -113,7 +115,7 @@ def product_with_equal_numbers(fgraph, node):
     number = column.owner.inputs[0]
     if not all(number.type.broadcastable) or column.type.broadcastable != (False, True):
         return False
-    # Otherwise it is an error, which the product reports.
+    # If the shapes do not fit, the product stays and raises its error.
     if not fgraph.shape_feature.same_shape(x, column, 1, 0):
         return False
     total = MatrixSum(1, x.dtype, "float64")(x)
@@ -121,5 +123,5 @@ def product_with_equal_numbers(fgraph, node):
 
 
 def _one_axis(number):
-    """A variable all of whose axes have length one, with one axis."""
+    """A variable with one element, as a vector of length one."""
     return number.dimshuffle(["x"] if number.type.ndim == 0 else [0])

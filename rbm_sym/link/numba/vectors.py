@@ -1,7 +1,7 @@
-"""Vector instructions, for loops of which LLVM makes none by itself.
+"""Vector instructions, for loops that LLVM does not vectorise by itself.
 
-Each is written for LLVM with vectors of a cache line's size, which it splits where a processor has
-shorter ones. Memory is given by addresses, as integers.
+Each is written with LLVM vectors of the size of a cache line, which LLVM splits if the processor
+has shorter ones. Addresses in memory are integers.
 """
 
 import functools
@@ -14,10 +14,10 @@ from numba.np.arrayobj import make_array
 
 from rbm_sym.link.numba.layouts import CACHE_LINE
 
-# Numbers that are compared with zero at once.
+# Numbers that are compared with zero together.
 WORD = 64
 
-# Square tiles of this size are turned around in registers.
+# Square tiles of this size are transposed in registers.
 TILE = 8
 
 
@@ -90,13 +90,13 @@ def copy_line(typingctx, source, target):
 
 
 def row_adder(n_lines, n_rows):
-    """A function that adds chosen rows, weighted, to `n_lines` cache lines of numbers:
+    """An intrinsic that adds chosen rows, weighted, to `n_lines` cache lines of numbers.
 
         total[:] += Σ_s weights[s] y[positions[s]],    first ≤ s < last
 
-    except for the first `skip` numbers, which stay as they are. `total` and `y` are addresses; row
-    j of y lies j * distance numbers behind its address. Sums are kept in registers, `n_rows` at a
-    time.
+    The first `skip` numbers of `total` stay as they are. `total` and `y` are addresses; row j of y
+    begins j * distance numbers after its address. Sums are kept in registers, and `n_rows` rows are
+    added at a time.
     """
 
     @intrinsic
@@ -147,7 +147,7 @@ def row_adder(n_lines, n_rows):
                 new = builder.fadd(_load(builder, target, line, size), part)
                 builder.store(new, _pointer(builder, target, line)).align = size
 
-            # The comparison is left out where it can be: most blocks are whole.
+            # Most blocks are whole and need no comparison.
             nothing_skipped = builder.icmp_signed("==", skip, ir.Constant(skip.type, 0))
             with builder.if_else(nothing_skipped) as (all_numbers, some_numbers):
                 with all_numbers:
