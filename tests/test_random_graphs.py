@@ -17,10 +17,18 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 ONE_IN = 8
 
 
+# Graphs on which something was wrong once.
+ONCE_WRONG = [
+    363,  # a product of one column, added to all columns of a matrix
+    412,  # the same, as the gradient of a sum over examples
+]
+
+
 def pytest_generate_tests(metafunc):
     if "seed" in metafunc.fixturenames:
         first = metafunc.config.getoption("first_graph")
-        metafunc.parametrize("seed", range(first, first + metafunc.config.getoption("graphs")))
+        seeds = range(first, first + metafunc.config.getoption("graphs"))
+        metafunc.parametrize("seed", dict.fromkeys([*ONCE_WRONG, *seeds]))
 
 
 def compiled(graph, make_function):

@@ -200,6 +200,17 @@ def test_matrix_plus_products(matrix_plus_products, data, m, k, n):
     np.testing.assert_array_equal(z, before)
 
 
+@pytest.mark.parametrize("known", [(1, None), (None, 1), (1, 1)])
+def test_a_product_that_is_added_to_all_rows_or_columns(known, double):
+    z, c = pt.matrix("z"), pt.scalar("c")
+    x, y = pt.matrix("x", shape=(known[0], None)), pt.matrix("y", shape=(None, known[1]))
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=shape) for shape in ((3, 4), (known[0] or 3, 2), (2, known[1] or 4))]
+    fast, plain = both([z, x, y, c], [z - c * pt.dot(x, y), pt.dot(x, y) + z])
+    assert_agree(fast(*values, 0.5), plain(*values, 0.5))
+    assert not any(isinstance(op, MatrixPlusProduct) for op in ops_of(fast))
+
+
 def test_a_factor_that_is_no_number(matrix_plus_products):
     """Rows without anything to add stay as they are; the others show it."""
     dtype, fast, _ = matrix_plus_products
