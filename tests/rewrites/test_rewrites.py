@@ -200,6 +200,20 @@ def test_matrix_plus_products(matrix_plus_products, data, m, k, n):
     np.testing.assert_array_equal(z, before)
 
 
+@pytest.mark.parametrize("known", [(1, None), (None, 1), (1, 1)])
+@pytest.mark.parametrize("of", ["the product", "the matrix"])
+def test_one_row_or_column_that_is_added_to_all(known, of, double):
+    z_shape, rows, columns = ((None, None), *known) if of == "the product" else (known, None, None)
+    z, c = pt.matrix("z", shape=z_shape), pt.scalar("c")
+    x, y = pt.matrix("x", shape=(rows, None)), pt.matrix("y", shape=(None, columns))
+    rng = np.random.default_rng(0)
+    shapes = (z_shape[0] or 3, z_shape[1] or 4), (rows or 3, 2), (2, columns or 4)
+    values = [rng.normal(size=shape) for shape in shapes]
+    fast, plain = both([z, x, y, c], [z - c * pt.dot(x, y), pt.dot(x, y) + z])
+    assert_agree(fast(*values, 0.5), plain(*values, 0.5))
+    assert not any(isinstance(op, MatrixPlusProduct) for op in ops_of(fast))
+
+
 def test_a_factor_that_is_no_number(matrix_plus_products):
     """Rows without anything to add stay as they are; the others show it."""
     dtype, fast, _ = matrix_plus_products

@@ -226,6 +226,9 @@ def matrix_plus_products(fgraph, node):
     alike = [node.outputs[0], *(product for product, _ in products)]
     if not all(total.type.is_super(variable.type) for variable in alike):
         return False
+    # A product of one row or column, known to be so, is added to all rows or columns.
+    if any(product.type.broadcastable != total.type.broadcastable for product, _ in products):
+        return False
     for product, factors in products:
         x, y = product.owner.inputs[:2]
         total = MatrixPlusProduct()(total, _number(factors, total.dtype), x, y)
