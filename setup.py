@@ -10,9 +10,9 @@ from configparser import ConfigParser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-# Listings, which are left alone; and links to files of the project, pictures among them.
+# Code, which is left alone; and links to files of the project, pictures among them.
 LINK = re.compile(
-    r"^```.*?^```$|(?P<picture>!?)\[(?P<text>[^]]*)\]\((?![a-z]+:|#)(?P<target>[^)]+)\)",
+    r"^```.*?^```$|`[^`\n]*`|(?P<picture>!?)\[(?P<text>[^]]*)\]\((?![a-z]+:|#)(?P<target>[^)]+)\)",
     flags=re.DOTALL | re.MULTILINE,
 )
 
