@@ -6,20 +6,20 @@ left of its square. Updates are computed a second time in NumPy, with the same r
 
 Where samples are counted, each mean must lie within 4.5 standard errors of its exact value: with
 the seeds that are fixed here, a correct program that had drawn other numbers would fail one of the
-73 comparisons with probability 5e-4.
+77 comparisons with probability 5e-4.
 """
 
 import contextlib
 import copy
 import pickle
-import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from enumeration import all_states, sigmoid
+from enumeration import EnumeratedRBM, all_states, sigmoid
+from pages import listings
 from plain import plain_function
 from programs import ROOT
 from pytensor.graph.basic import Variable
@@ -29,8 +29,7 @@ from rbm_sym.checkpoint import set_values, values_of
 from rbm_sym.likelihood import pseudo_likelihood
 
 PAGE = ROOT / "docs" / "models.md"
-TEXT = PAGE.read_text()
-LISTINGS = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+LISTINGS = listings(PAGE)
 N_CHAINS = 20_000
 LR = 0.1
 
@@ -65,13 +64,6 @@ def test_in_float32_nothing_on_the_page_is_float64(tmp_path):
             exec(compile(listing, PAGE.name, "exec"), session)
             variables = [value for value in session.values() if isinstance(value, Variable)]
             assert "float64" not in {variable.dtype for variable in variables}, listing
-
-
-def test_files_that_the_page_links_to_exist():
-    targets = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
-    assert targets
-    for target in targets:
-        assert (PAGE.parent / target.partition("#")[0]).exists(), target
 
 
 def test_an_update_by_hand_learns_nothing_from_an_unusable_minibatch(page):
@@ -607,6 +599,69 @@ def test_hessian_vector_product(page):
     inputs = [names.rbm.input, names.particles]
     plain = plain_function(inputs, [*names.products, *twice])
     assert_close(plain(data, particles), [*found, *found])
+
+
+# Other updates, and other chains.
+
+
+def test_updates_composed_otherwise(page):
+    """Two of PCD-1 with the same draws: the centered gradient with all that is added to it."""
+    names = page["train_composed"]
+    rbm, data = names.composed, [bits(6, 4), bits(6, 4, seed=4)]
+    W, c, b = randomize(rbm.params)
+    h, on, velocities = bits(20, 3), np.full(4, 0.1), [0, 0, 0]
+    names.chain.set_value(h)
+    of_v, of_h = numpys(names.streams, names.updates)
+    for update, x in enumerate(data):
+        assert np.isfinite(names.train_composed(x))
+        v = bernoulli(of_v, sigmoid(h @ W.T + b))
+        h = bernoulli(of_h, sigmoid(v @ W + c))
+
+        def cost(W, c, b, x=x, v=v):
+            return np.mean(free_energy(x, W, c, b)) - np.mean(free_energy(v, W, c, b))
+
+        of_W, of_c, of_b = gradient(cost, [W, c, b])
+        of_W = of_W - np.outer(on, of_c) - np.outer(of_b, np.full(3, 0.5))
+        of_c, of_b = of_c - of_W.T @ on, of_b - of_W @ np.full(3, 0.5)
+        on = 0.99 * on + 0.01 * x.mean(axis=0)
+        rate = 0.05 * (1 - update / 200)
+        steps = [rate * (of_W + 1e-4 * W), rate * of_c, rate * of_b]
+        velocities = [0.5 * m - step for m, step in zip(velocities, steps, strict=True)]
+        W, c, b = (p + m for p, m in zip((W, c, b), velocities, strict=True))
+        assert_close(values(rbm.params), [W, c, b])
+    assert_close([names.chain.get_value(), names.how_often_on.get_value()], [h, on])
+
+
+def test_updates_composed_otherwise_without_rewrites(page):
+    names = page["train_composed"]
+    randomize(names.composed.params)
+    assert_same_without_rewrites(
+        names.train_composed, [names.composed.input], names.cost, names.updates, [bits(6, 4)]
+    )
+
+
+def test_training_by_parallel_tempering(page):
+    """The RBM learns, and neighbours trade; the distribution is tested with the sampler."""
+    names = page["train_tempered"]
+    start = randomize(names.composed.params)
+    names.train_tempered(bits(6, 4))
+    rates = names.tempered.swap_rates.get_value()
+    assert rates.shape == (9,) and (rates >= 0).all() and (rates <= 1).all() and rates.any()
+    assert all((p != q).any() for p, q in zip(values(names.composed.params), start, strict=True))
+
+
+def test_what_is_known_is_completed(page):
+    """p(v_3, v_4 | v_1, v_2), from the sum over all states."""
+    names = page["complete"]
+    randomize(names.composed.params)
+    names.streams.seed(7)
+    completed = names.complete(np.tile([1.0, 0, 0, 0], (N_CHAINS, 1)))
+    assert np.array_equal(completed[:, :2], np.tile([1.0, 0], (N_CHAINS, 1)))
+    p = EnumeratedRBM.of(names.composed).p_visible.reshape(4, 4)[2]
+    expected = p / p.sum()
+    found = np.bincount((completed[:, 2:] @ [2, 1]).astype(int), minlength=4) / N_CHAINS
+    error = np.sqrt(expected * (1 - expected) / N_CHAINS)
+    assert (np.abs(found - expected) <= 4.5 * error).all(), (found - expected) / error
 
 
 # Static shapes.

@@ -47,18 +47,6 @@ def test_what_the_page_quotes_stands_in_the_library():
         assert in_class in source or in_method in source, f"line {block.line}"
 
 
-def test_files_and_sections_that_it_links_to_exist():
-    targets = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
-    headings = re.findall(r"^#+ (.*)", TEXT, flags=re.MULTILINE)
-    sections = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
-    for target in targets:
-        path, _, section = target.partition("#")
-        if path:
-            assert (PAGE.parent / path).exists(), target
-        else:
-            assert section in sections, target
-
-
 def test_its_pictures_are_small():
     for name in PICTURES:
         assert (PAGE.parent / "tutorial" / name).stat().st_size < 150_000, name
