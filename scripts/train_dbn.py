@@ -87,6 +87,7 @@ def train(args, run):
         start = consecutive_pictures(test_x, args.n_chains, rng)
         pretraining = []
         if args.pretraining_epochs:
+            print("... getting the pretraining functions", flush=True)
             pretraining = dbn.pretraining_graphs(train_x, args.batch_size, args.k)
         top = dbn.rbm_layers[-1]
         # All streams of training have been made by now.

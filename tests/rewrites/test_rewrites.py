@@ -584,9 +584,9 @@ print(peak_memory() - before)
 @pytest.mark.parametrize("persistent", ["None", "pytensor.shared(np.zeros((500, 16), 'float64'))"])
 def test_memory_does_not_grow_with_the_chain(persistent):
     program = MEMORY_PROGRAM.format(persistent=persistent)
-    scripts = Path(__file__).parents[2] / "scripts"
+    evidence = Path(__file__).parents[2] / "scripts" / "evidence"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=scripts
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=evidence
     )
     assert not run.returncode, run.stderr
     # A trace of the visible units alone would take 1,200 MiB.

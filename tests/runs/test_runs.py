@@ -91,10 +91,13 @@ def test_a_stopped_run_goes_on(tmp_path, capsys, number):
 
 
 def test_signals_outside_of_the_loop_are_not_ours(tmp_path):
+    # Python's own; a shell has its background processes ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with open_run(tmp_path) as run:
         run.restore(Counter().updates, epochs(1, 1))
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_loop_that_is_left_early_listens_too(tmp_path):
