@@ -28,6 +28,15 @@ def save_arrays(path, arrays, settings):
         if the file cannot be written
     ValueError
         if the arrays are larger than a file that is read
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import load_arrays, save_arrays
+    >>> save_arrays("model.npz", {"W": np.eye(2)}, {"epochs": 15})
+    >>> load_arrays("model.npz")
+    ({'W': array([[1., 0.],
+           [0., 1.]])}, {'epochs': 15})
     """
     n_bytes = sum(array.nbytes for array in arrays.values())
     if n_bytes > MOST_BYTES - 2**20:  # of which headers and settings take a little
@@ -61,6 +70,19 @@ def load_arrays(path, names=None):
         if there is no such file, or it cannot be read
     ValueError
         if the file is damaged, or lacks one of the names, or an array is not numeric
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import load_arrays, save_arrays
+    >>> save_arrays("model.npz", {"W": np.eye(2), "b": np.zeros(2)}, {"epochs": 15})
+    >>> arrays, settings = load_arrays("model.npz", ["b"])
+    >>> arrays
+    {'b': array([0., 0.])}
+    >>> load_arrays("model.npz", ["c"])
+    Traceback (most recent call last):
+        ...
+    ValueError: model.npz: not a whole file of this program: c is missing
     """
     try:
         with open(path, "rb") as file:
@@ -88,7 +110,17 @@ def load_arrays(path, names=None):
 
 
 def checksum(arrays):
-    """The SHA-256, in hexadecimal digits, of a dict from name to array: names, types and all."""
+    """The SHA-256, in hexadecimal digits, of a dict from name to array: names, types and all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import checksum
+    >>> checksum({"W": np.eye(2)}) == checksum({"W": np.eye(2)})
+    True
+    >>> checksum({"W": np.eye(2)}) == checksum({"V": np.eye(2)})
+    False
+    """
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -107,6 +139,14 @@ def values_of(variables):
     Returns
     -------
     dict from "place name" (names alone need not differ) to array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym.checkpoint import values_of
+    >>> values_of([pytensor.shared(np.zeros(2), name="b")])
+    {'0 b': array([0., 0.])}
     """
     return {
         f"{place} {variable.name}": np.array(variable.get_value(borrow=True))
@@ -123,6 +163,17 @@ def set_values(variables, arrays):
     ------
     ValueError
         if names, dtypes or shapes differ: the arrays are of another model or another training
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym.checkpoint import set_values, values_of
+    >>> saved = values_of([pytensor.shared(np.ones(2), name="b")])
+    >>> b = pytensor.shared(np.zeros(2), name="b")
+    >>> set_values([b], saved)
+    >>> b.get_value()
+    array([1., 1.])
     """
     check_values(variables, arrays)
     for variable, array in zip(variables, arrays.values(), strict=True):
@@ -130,7 +181,20 @@ def set_values(variables, arrays):
 
 
 def check_values(variables, arrays):
-    """Raise ValueError unless `set_values` can take these."""
+    """Raise ValueError unless `set_values` can take these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym.checkpoint import check_values
+    >>> b = pytensor.shared(np.zeros(2), name="b")
+    >>> check_values([b], {"0 b": np.ones(2)})
+    >>> check_values([b], {"0 c": np.ones(2)})
+    Traceback (most recent call last):
+        ...
+    ValueError: arrays: ['0 b'] are needed, not ['0 c']
+    """
     current = values_of(variables)
     if list(current) != list(arrays):
         raise ValueError(f"arrays: {[*current]} are needed, not {[*arrays]}")
@@ -139,7 +203,18 @@ def check_values(variables, arrays):
 
 
 def check_like(name, found, expected):
-    """Raise ValueError unless the array `found` is of the dtype and shape of `expected`."""
+    """Raise ValueError unless the array `found` is of the dtype and shape of `expected`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import check_like
+    >>> check_like("b", np.ones(2), np.zeros(2))
+    >>> check_like("b", np.ones(3), np.zeros(2))
+    Traceback (most recent call last):
+        ...
+    ValueError: 'b' must be of dtype float64 and shape (2,), not float64 and (3,): ...
+    """
     if (found.dtype, found.shape) != (expected.dtype, expected.shape):
         raise ValueError(
             f"{name!r} must be of dtype {expected.dtype} and shape {expected.shape}, not "

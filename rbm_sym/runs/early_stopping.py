@@ -21,6 +21,19 @@ class EarlyStopping:
     Attributes
     ----------
     least_error : of all that `is_best` was told; infinity at first
+
+    Examples
+    --------
+    >>> from rbm_sym.runs import EarlyStopping
+    >>> stopping = EarlyStopping(patience=100)
+    >>> stopping.is_best(n_updates=60, error=0.3)
+    True
+    >>> stopping.updates_left(60)
+    59
+    >>> stopping.is_best(n_updates=119, error=0.31)
+    False
+    >>> stopping.updates_left(119)
+    0
     """
 
     def __init__(self, patience, increase=2.0, threshold=0.995):

@@ -15,6 +15,16 @@ def draw_index(theano_rng, probabilities):
     Returns
     -------
     int64 tensor without the last axis: the index along it, drawn with these probabilities
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym import MRG_RandomStreams
+    >>> from rbm_sym.samplers import draw_index
+    >>> probabilities = pt.as_tensor(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    >>> draw_index(MRG_RandomStreams(seed=1), probabilities).eval()
+    array([1, 2])
     """
     uniform = theano_rng.uniform(size=tuple(probabilities.shape)[:-1], dtype=pytensor.config.floatX)
     # The last state takes what rounding leaves of 1.

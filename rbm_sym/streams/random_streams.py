@@ -38,7 +38,18 @@ from rbm_sym.streams.states import StreamState, building
 
 
 class Streams:
-    """What both kinds of streams have in common: their states, in call order."""
+    """What both kinds of streams have in common: their states, in call order.
+
+    Examples
+    --------
+    >>> from rbm_sym.streams import MRG_RandomStreams, Streams
+    >>> streams = MRG_RandomStreams(seed=1)
+    >>> isinstance(streams, Streams)
+    True
+    >>> noise = streams.normal(size=(2, 3)) + streams.uniform(size=(2, 3))
+    >>> [state.name for state, new_state in streams.updates()]
+    ['mrg_stream_0', 'mrg_stream_1']
+    """
 
     name = None
     # How the products and sums in an affine transform are rounded: see generators.Affine.
@@ -81,6 +92,20 @@ class RandomStreams(Streams):
     ------
     ValueError, TypeError
         if NumPy cannot take the seed
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import RandomStreams
+    >>> streams = RandomStreams(seed=1)
+    >>> draw = pytensor.function([], streams.normal(size=(2, 3)))
+    >>> first, second = draw(), draw()
+    >>> np.array_equal(first, second)
+    False
+    >>> streams.seed(1)
+    >>> np.array_equal(draw(), first)
+    True
     """
 
     name = "shared"
@@ -180,6 +205,20 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         for a seed out of range
     TypeError
         for a seed that is neither an integer nor six
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import MRG_RandomStreams
+    >>> streams = MRG_RandomStreams(seed=1)
+    >>> draw = pytensor.function([], streams.binomial(size=(2, 3), p=0.5))
+    >>> first, second = draw(), draw()
+    >>> first.shape, first.dtype
+    ((2, 3), dtype('int64'))
+    >>> streams.seed()
+    >>> np.array_equal(draw(), first)
+    True
     """
 
     name = "mrg"
@@ -275,7 +314,16 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
 
 
 def make_streams(kind, numpy_rng):
-    """Streams of the kind "mrg" or "shared", seeded by a RandomState as in the tutorial."""
+    """Streams of the kind "mrg" or "shared", seeded by a RandomState as in the tutorial.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.streams import make_streams
+    >>> streams = make_streams("mrg", np.random.RandomState(123))
+    >>> streams.uniform(size=(2, 3)).eval().shape
+    (2, 3)
+    """
     streams = {"mrg": MRG_RandomStreams, "shared": RandomStreams}
     return streams[kind](numpy_rng.randint(2**30))
 
