@@ -37,7 +37,9 @@ def find_by_last_name(app, env, node, content):
     found = [
         entry
         for name, entry in env.domains.python_domain.objects.items()
-        if name.rpartition(".")[2] == node["reftarget"] and entry.objtype in ("class", "function")
+        if name.rpartition(".")[2] == node["reftarget"]
+        and entry.objtype in ("class", "function")
+        and not entry.aliased
     ]
     if len(found) != 1:
         return None

@@ -8,12 +8,14 @@ from programs import ROOT
 from public_names import MODULES, examples_in, has_a_docstring, public_names, run_examples
 
 PAGES = [path.read_text() for path in sorted((ROOT / "docs" / "api").glob("*.md"))]
-# A name in a table has a page made from its docstring; a constant has a paragraph.
+# A name in a table has a page made from its docstring; a constant has a paragraph and a program.
 LISTED = [name for page in PAGES for name in re.findall(r"^   (rbm_sym\.[\w.]+)$", page, re.M)]
 CONSTANTS = {
-    name: text
+    name: program
     for page in PAGES
-    for name, text in re.findall(r"^````{py:data} (\S+)\n(.*?)^````$", page, re.M | re.S)
+    for name, program in re.findall(
+        r"^````{py:data} (\S+)$.*?^```python$(.*?)^```$", page, re.M | re.S
+    )
 }
 PUBLIC = {module: public_names(module) for module in MODULES}
 WITH_DOCSTRING = {
