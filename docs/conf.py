@@ -9,14 +9,13 @@ browser, the site asks for nothing from the network: equations are pictures insi
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "extensions"))
+import rbm_sym
 
-import rbm_sym  # noqa: E402 (the path to the extensions comes first)
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "rbm_sym"
 copyright = "the authors of rbm_sym"
-release = version = rbm_sym.__version__
+version = release = rbm_sym.__version__
 
 extensions = [
     "myst_parser",
@@ -47,7 +46,6 @@ highlight_language = "text"
 # What stands between single backticks is a name, and a link where that name has a page.
 default_role = "py:obj"
 autosummary_generate = True
-autodoc_default_options = {"members": True, "inherited-members": False}
 autodoc_member_order = "bysource"
 # Docstrings say more of shapes and ranges than annotations can.
 autodoc_typehints = "none"
