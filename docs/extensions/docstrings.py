@@ -47,7 +47,7 @@ def find_by_last_name(app, env, node, content):
 
 
 def translate(app, what, name, value, options, lines):
-    for mark in (with_literal_blocks, with_lists, with_tables):
+    for mark in (with_literal_blocks, with_lists, with_tables, with_plain_attributes):
         lines[:] = mark(lines)
 
 
@@ -106,6 +106,16 @@ def with_tables(lines):
             first, *others = (cell.strip() for cell in line.strip("|").split("|"))
             made += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
         in_table = is_row
+    return made
+
+
+def with_plain_attributes(lines):
+    """Sentences among the attributes without marks: numpydoc takes one for an attribute's name."""
+    made, section = [], None
+    for line, after in zip(lines, [*lines[1:], ""], strict=False):
+        section = line if re.fullmatch("-{3,}", after) else section
+        is_sentence = section == "Attributes" and indentation(line) == 0 and " : " not in line
+        made.append(line.replace("`", "") if is_sentence else line)
     return made
 
 

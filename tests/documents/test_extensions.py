@@ -5,7 +5,7 @@ from programs import ROOT
 
 pytest.importorskip("sphinx", reason="it comes with the extra 'docs'")
 
-from docstrings import with_lists, with_literal_blocks, with_tables
+from docstrings import with_lists, with_literal_blocks, with_plain_attributes, with_tables
 from source_pages import in_site
 
 DOCS = ROOT / "docs"
@@ -35,6 +35,12 @@ def test_named_things_become_a_list_where_numpydoc_does_not_see_them():
     assert made(with_lists, "A stage.\nx : int\ny : int") == "A stage.\n\n- x : int\n- y : int"
     parameters = "Parameters\n----------\nx : int\ny : int"
     assert made(with_lists, parameters) == parameters
+
+
+def test_a_sentence_among_attributes_has_no_marks():
+    attributes = "Attributes\n----------\nAll, and `params`, a list.\nx : `int`\n    In `all`."
+    assert made(with_plain_attributes, attributes) == attributes.replace("`params`", "params")
+    assert made(with_plain_attributes, "`x` is one.") == "`x` is one."
 
 
 def test_a_table_of_markdown_becomes_one_of_sphinx():
