@@ -47,7 +47,7 @@ def browser():
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         context = started.new_context(viewport={"width": 1200, "height": 900})
         # A busy machine is no error.
-        context.set_default_timeout(600_000)
+        context.set_default_timeout(300_000)
         yield context
         started.close()
 
@@ -179,6 +179,7 @@ def test_the_page_of_a_graph_is_drawn(browser, tmp_path):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto((tmp_path / "graph.html").as_uri())
+    assert wrong == []
 
     nodes = page.locator(".nodeEllipse, .nodeRect")
     nodes.nth(50).wait_for()
