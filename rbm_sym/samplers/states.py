@@ -22,8 +22,9 @@ def draw_index(theano_rng, probabilities):
     >>> import pytensor.tensor as pt
     >>> from rbm_sym import MRG_RandomStreams
     >>> from rbm_sym.samplers import draw_index
-    >>> probabilities = pt.as_tensor(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
-    >>> draw_index(MRG_RandomStreams(seed=1), probabilities).eval()
+    >>> probabilities = pt.matrix("probabilities")
+    >>> index = draw_index(MRG_RandomStreams(seed=1), probabilities)
+    >>> index.eval({probabilities: np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])})
     array([1, 2])
     """
     uniform = theano_rng.uniform(size=tuple(probabilities.shape)[:-1], dtype=pytensor.config.floatX)
