@@ -1,14 +1,21 @@
-"""What docs/extensions make of docstrings and links."""
+"""What docs/extensions make of docstrings, links and equations."""
+
+import logging
+from xml.etree import ElementTree
 
 import pytest
 from programs import ROOT
 
 pytest.importorskip("sphinx", reason="it comes with the extra 'docs'")
+pytest.importorskip("ziamath", reason="it comes with the extra 'docs'")
 
 from docstrings import with_lists, with_literal_blocks, with_plain_attributes, with_tables
+from docutils import nodes
+from equations import picture
 from source_pages import in_site
 
 DOCS = ROOT / "docs"
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def made(mark, text):
@@ -66,3 +73,18 @@ def test_a_table_of_markdown_becomes_one_of_sphinx():
 )
 def test_links_stay_in_the_site(link, folder, start, expected):
     assert in_site(link, folder, start) == (expected or link)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_an_equation_is_a_picture_with_its_source_beside_it(inline):
+    svg = ElementTree.fromstring(picture(nodes.math(text="\\frac{1}{Z}\n e^{-E}"), inline))
+    assert svg.get("aria-label") == "\\frac{1}{Z} e^{-E}"
+    assert len(list(svg.iter(f"{SVG}path"))) >= 4
+    assert ("vertical-align" in (svg.get("style") or "")) is inline
+
+
+@pytest.mark.parametrize("tex", ["\\frac{1", "\\nosuchthing{x}"])
+def test_an_equation_that_cannot_be_drawn_is_a_warning(tex, caplog):
+    assert picture(nodes.math(text=tex), inline=True) == ""
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and "cannot be drawn" in record.getMessage()
