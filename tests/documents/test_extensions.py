@@ -1,6 +1,5 @@
 """What docs/extensions make of docstrings, links and equations."""
 
-import logging
 from xml.etree import ElementTree
 
 import pytest
