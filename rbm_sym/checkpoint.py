@@ -32,6 +32,15 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray], settings: dict[
         if the file cannot be written
     ValueError
         if the arrays are larger than `load_arrays` would read
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import load_arrays, save_arrays
+    >>> save_arrays("model.npz", {"W": np.eye(2)}, {"epochs": 15})
+    >>> load_arrays("model.npz")
+    ({'W': array([[1., 0.],
+           [0., 1.]])}, {'epochs': 15})
     """
     n_bytes = sum(array.nbytes for array in arrays.values())
     if n_bytes > MOST_BYTES - 2**20:  # headers and settings need a little of it
@@ -67,6 +76,19 @@ def load_arrays(
         if there is no such file, or it cannot be read
     ValueError
         if the file is damaged, or one of the names is missing, or an array is not numeric
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import load_arrays, save_arrays
+    >>> save_arrays("model.npz", {"W": np.eye(2), "b": np.zeros(2)}, {"epochs": 15})
+    >>> arrays, settings = load_arrays("model.npz", ["b"])
+    >>> arrays
+    {'b': array([0., 0.])}
+    >>> load_arrays("model.npz", ["c"])
+    Traceback (most recent call last):
+        ...
+    ValueError: model.npz: not a whole file of this program: c is missing
     """
     try:
         with open(path, "rb") as file:
@@ -97,6 +119,15 @@ def checksum(arrays: Mapping[Any, np.ndarray]) -> str:
     """The SHA-256 of a dict from name to array, in hexadecimal digits.
 
     Names, dtypes, shapes and numbers count.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import checksum
+    >>> checksum({"W": np.eye(2)}) == checksum({"W": np.eye(2)})
+    True
+    >>> checksum({"W": np.eye(2)}) == checksum({"V": np.eye(2)})
+    False
     """
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
@@ -117,6 +148,14 @@ def values_of(variables: Iterable[SharedVariable]) -> dict[str, np.ndarray]:
     -------
     dict from text to array; the text is the variable's number and name, as in "0 W", because two
         variables may have the same name
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym.checkpoint import values_of
+    >>> values_of([pytensor.shared(np.zeros(2), name="b")])
+    {'0 b': array([0., 0.])}
     """
     return {
         f"{place} {variable.name}": np.array(variable.get_value(borrow=True))
@@ -133,6 +172,17 @@ def set_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarray
     ------
     ValueError
         if names, dtypes or shapes differ, as those of another model do
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym.checkpoint import set_values, values_of
+    >>> saved = values_of([pytensor.shared(np.ones(2), name="b")])
+    >>> b = pytensor.shared(np.zeros(2), name="b")
+    >>> set_values([b], saved)
+    >>> b.get_value()
+    array([1., 1.])
     """
     check_values(variables, arrays)
     for variable, array in zip(variables, arrays.values(), strict=True):
@@ -140,7 +190,20 @@ def set_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarray
 
 
 def check_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarray]) -> None:
-    """Raise ValueError unless `set_values` would take these arguments."""
+    """Raise ValueError unless `set_values` would take these arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym.checkpoint import check_values
+    >>> b = pytensor.shared(np.zeros(2), name="b")
+    >>> check_values([b], {"0 b": np.ones(2)})
+    >>> check_values([b], {"0 c": np.ones(2)})
+    Traceback (most recent call last):
+        ...
+    ValueError: arrays: ['0 b'] are needed, not ['0 c']
+    """
     current = values_of(variables)
     if list(current) != list(arrays):
         raise ValueError(f"arrays: {[*current]} are needed, not {[*arrays]}")
@@ -149,7 +212,18 @@ def check_values(variables: Iterable[SharedVariable], arrays: dict[str, np.ndarr
 
 
 def check_like(name: str, found: np.ndarray, expected: np.ndarray) -> None:
-    """Raise ValueError unless the array `found` is of the dtype and shape of `expected`."""
+    """Raise ValueError unless the array `found` is of the dtype and shape of `expected`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.checkpoint import check_like
+    >>> check_like("b", np.ones(2), np.zeros(2))
+    >>> check_like("b", np.ones(3), np.zeros(2))
+    Traceback (most recent call last):
+        ...
+    ValueError: 'b' must be of dtype float64 and shape (2,), not float64 and (3,): ...
+    """
     if (found.dtype, found.shape) != (expected.dtype, expected.shape):
         raise ValueError(
             f"{name!r} must be of dtype {expected.dtype} and shape {expected.shape}, not "

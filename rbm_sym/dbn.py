@@ -64,6 +64,18 @@ class DBN:
     params : W and b of each sigmoid layer, then of logLayer
     finetune_cost : floatX scalar, the mean of -log P(y | x) over the batch
     errors : float64 scalar, the share of the batch whose most probable class is not y
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import DBN
+    >>> dbn = DBN(np.random.RandomState(1), n_ins=6, hidden_layers_sizes=[5, 4], n_outs=3)
+    >>> train_x = pytensor.shared(np.eye(6), name="train_x")
+    >>> for pretrain in dbn.pretraining_functions(train_x, batch_size=3, k=1):
+    ...     costs = [pretrain(index, lr=0.1) for index in range(2)]
+    >>> dbn.logLayer.p_y_given_x.eval({dbn.x: np.eye(6)}).shape
+    (6, 3)
     """
 
     def __init__(

@@ -37,6 +37,37 @@ class EnergyModel:
 
     and defines `free_energy(v)` and `step(v)`. If the state of its chain is not the visible vector,
     it also overrides some of the methods from `chain_start` to `check_persistent`.
+
+    Examples
+    --------
+    Independent units, each with a bias of its own. A step draws all of them anew:
+
+    >>> import numpy as np
+    >>> import pytensor
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym import EnergyModel, MRG_RandomStreams
+    >>> streams = MRG_RandomStreams(seed=1)
+    >>> class Independent(EnergyModel):
+    ...     def __init__(self, n_units):
+    ...         self.input = pt.matrix("v")
+    ...         self.bias = pytensor.shared(np.zeros(n_units), name="bias")
+    ...         self.params = [self.bias]
+    ...
+    ...     def free_energy(self, v):
+    ...         return -pt.dot(v, self.bias)
+    ...
+    ...     def step(self, v):
+    ...         mean = pt.broadcast_to(pt.sigmoid(self.bias), v.shape)
+    ...         return streams.binomial(size=v.shape, p=mean, dtype=v.dtype)
+    >>> model = Independent(2)
+    >>> cost, updates = model.get_cost_updates(lr=0.1)
+    >>> train = pytensor.function([model.input], cost, updates=updates)
+    >>> data = np.repeat([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]], 100, axis=0)
+    >>> for _ in range(200):
+    ...     cost = train(data)
+    >>> frequencies = 1 / (1 + np.exp(-model.bias.get_value()))
+    >>> bool(np.allclose(frequencies, [0.75, 0.25], atol=0.05))
+    True
     """
 
     input: TensorVariable

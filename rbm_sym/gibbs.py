@@ -69,6 +69,22 @@ def gibbs_chain(
         does not return a result for each entry of `chain_start`; if none of these is a state
 
     Several threads may call this at once; one builds its chain after the other.
+
+    Examples
+    --------
+    Ten chains, which each call takes 20 steps further:
+
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import RBM, gibbs_chain
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> chains = pytensor.shared(np.zeros((10, 6)), name="chains")
+    >>> outputs, updates = gibbs_chain(rbm.gibbs_vhv, chains, n_steps=20)
+    >>> _, _, _, _, v_mean, v_sample = outputs
+    >>> updates[chains] = v_sample[-1]
+    >>> sample = pytensor.function([], v_mean[-1], updates=updates)
+    >>> sample().shape
+    (10, 6)
     """
     starts = _as_tensors("chain_start", _listed(chain_start))
     if isinstance(chain_start, list | tuple) and any(isinstance(x, Number) for x in chain_start):

@@ -28,6 +28,13 @@ def scale_to_unit_interval(ndar: ArrayLike, eps: float = 1e-8) -> np.ndarray:
     ------
     ValueError
         If `ndar` is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym import scale_to_unit_interval
+    >>> scale_to_unit_interval(np.array([-2.0, 0.0, 2.0])).round(6)
+    array([0. , 0.5, 1. ])
     """
     ndar = np.asarray(ndar)
     if ndar.size == 0:
@@ -74,6 +81,17 @@ def tile_raster_images(
     ------
     ValueError
         If a shape is wrong, or if a value is NaN or infinite and `output_pixel_vals` is True.
+
+    Examples
+    --------
+    Two pictures of 2 × 2 pixels, side by side:
+
+    >>> import numpy as np
+    >>> from rbm_sym import tile_raster_images
+    >>> pictures = np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    >>> tile_raster_images(pictures, img_shape=(2, 2), tile_shape=(1, 2), tile_spacing=(1, 1))
+    array([[  0,   0,   0, 254,   0],
+           [  0, 254,   0,   0,   0]], dtype=uint8)
     """
     img_shape = checked_pair(img_shape, "img_shape", least=1)
     tile_shape = checked_pair(tile_shape, "tile_shape", least=1)
@@ -183,6 +201,16 @@ def save_picture(pixels: np.ndarray, path: str | Path) -> None:
         If `pixels` has another shape or dtype, or no picture format has this suffix.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from rbm_sym import save_picture
+    >>> save_picture(np.zeros((28, 14), dtype="uint8"), "picture.png")
+    >>> with Image.open("picture.png") as picture:
+    ...     print(picture.size)
+    (14, 28)
     """
     pixels, path = np.asarray(pixels), Path(path)
     is_grey, is_colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] == 4

@@ -18,17 +18,41 @@ LIMIT = 19
 
 
 def sigmoid(x: TensorVariable) -> TensorVariable:
-    """1 / (1 + exp(-x)), elementwise, in [0, 1]; the derivative is 0 above the limit."""
+    """1 / (1 + exp(-x)), elementwise, in [0, 1]; the derivative is 0 above the limit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.logistic import sigmoid
+    >>> sigmoid(np.array([0.0, 20.0])).eval()
+    array([0.5, 1. ])
+    """
     return _limited(x, 1, pt.sigmoid(x))
 
 
 def softplus(x: TensorVariable) -> TensorVariable:
-    """log(1 + exp(x)), elementwise, without overflow; the derivative is `sigmoid`."""
+    """log(1 + exp(x)), elementwise, without overflow; the derivative is `sigmoid`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.logistic import softplus
+    >>> softplus(np.array([0.0, 100.0])).eval().round(3)
+    array([  0.693, 100.   ])
+    """
     return _limited(x, x, pt.softplus(x))
 
 
 def log_sigmoid(x: TensorVariable) -> TensorVariable:
-    """log(sigmoid(x)), elementwise, without underflow."""
+    """log(sigmoid(x)), elementwise, without underflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.logistic import log_sigmoid
+    >>> log_sigmoid(np.array([0.0, -100.0])).eval().round(3)
+    array([  -0.693, -100.   ])
+    """
     return -softplus(-x)
 
 

@@ -38,6 +38,15 @@ class HiddenLayer:
     ----------
     input, W, b, and `params`, the list [W, b]
     output : floatX (batch, n_out)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.mlp import HiddenLayer
+    >>> layer = HiddenLayer(np.random.RandomState(1), pt.matrix("x"), n_in=6, n_out=4)
+    >>> layer.output.eval({layer.input: np.eye(6)[:2]}).shape
+    (2, 4)
     """
 
     def __init__(
@@ -92,6 +101,19 @@ class LogisticRegression:
     input, the shared W (n_in, n_out) and b (n_out,), zeros at first, and `params`, the list [W, b]
     p_y_given_x : floatX (batch, n_out), P(y | x)
     y_pred : int64 (batch,), the most probable class
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.mlp import LogisticRegression
+    >>> classifier = LogisticRegression(pt.matrix("x"), n_in=6, n_out=4)
+    >>> classifier.p_y_given_x.eval({classifier.input: np.eye(6)[:2]})
+    array([[0.25, 0.25, 0.25, 0.25],
+           [0.25, 0.25, 0.25, 0.25]])
+    >>> cost = classifier.negative_log_likelihood(np.array([3, 1]))
+    >>> round(float(cost.eval({classifier.input: np.eye(6)[:2]})), 6)
+    1.386294
     """
 
     def __init__(self, input: TensorVariable, n_in: int, n_out: int) -> None:

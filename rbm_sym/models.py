@@ -30,6 +30,15 @@ def save_model(path: str | Path, model: RBM | DBN, settings: dict[str, Any] | No
     ------
     OSError
         if the file cannot be written
+
+    Examples
+    --------
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.models import load_rbm, save_model
+    >>> save_model("rbm.npz", RBM(n_visible=6, n_hidden=4), {"epochs": 15})
+    >>> rbm, settings = load_rbm("rbm.npz")
+    >>> settings
+    {'epochs': 15}
     """
     if isinstance(model, DBN):
         arrays = {f"logistic_{param.name}": param.get_value() for param in model.logLayer.params}
@@ -61,6 +70,15 @@ def load_rbm(path: str | Path, theano_rng: Streams | None = None) -> tuple[RBM, 
         if there is no such file, or it cannot be read
     ValueError
         if it is damaged, or does not hold an RBM
+
+    Examples
+    --------
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.models import load_rbm, save_model
+    >>> save_model("rbm.npz", RBM(n_visible=6, n_hidden=4))
+    >>> rbm, settings = load_rbm("rbm.npz")
+    >>> rbm.W.get_value().shape
+    (6, 4)
     """
     arrays, settings = load_arrays(path, PARAMETERS)
     _check(path, arrays)
@@ -73,7 +91,19 @@ def load_rbm(path: str | Path, theano_rng: Streams | None = None) -> tuple[RBM, 
 
 
 def load_dbn(path: str | Path, theano_rng: Streams | None = None) -> tuple[DBN, dict[str, Any]]:
-    """Read a DBN from a file of `save_model`; arguments, results and errors as for `load_rbm`."""
+    """Read a DBN from a file of `save_model`; arguments, results and errors as for `load_rbm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym import DBN
+    >>> from rbm_sym.models import load_dbn, save_model
+    >>> numpy_rng = np.random.RandomState(1)
+    >>> save_model("dbn.npz", DBN(numpy_rng, n_ins=6, hidden_layers_sizes=[5, 4], n_outs=3))
+    >>> dbn, settings = load_dbn("dbn.npz")
+    >>> [rbm.W.get_value().shape for rbm in dbn.rbm_layers]
+    [(6, 5), (5, 4)]
+    """
     arrays, settings = load_arrays(path)
     n_layers = sum(name.startswith("W_") for name in arrays)
     names = [f"{name}_{i}" for i in range(n_layers) for name in PARAMETERS]

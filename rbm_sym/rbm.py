@@ -38,6 +38,21 @@ class RBM(EnergyModel):
     Attributes
     ----------
     All parameters but `numpy_rng`, and `params`, the list [W, hbias, vbias].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import RBM
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> cost, updates = rbm.get_cost_updates(lr=0.1, k=1)
+    >>> train = pytensor.function([rbm.input], cost, updates=updates)
+    >>> costs = [train(np.eye(6)) for _ in range(100)]
+    >>> bool(np.mean(costs[-10:]) > np.mean(costs[:10]))
+    True
+    >>> _, h_mean = rbm.propup(rbm.input)
+    >>> h_mean.eval({rbm.input: np.eye(6)}).shape
+    (6, 4)
     """
 
     def __init__(

@@ -50,6 +50,17 @@ def gradient_descent(
     ------
     TypeError, ValueError
         if an argument is not as above
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.update_rules import gradient_descent
+    >>> w = pytensor.shared(np.array([1.0, -2.0]), name="w")
+    >>> updates = gradient_descent([w], [pt.grad(pt.sum(w**2), w)], lr=0.1)
+    >>> updates[w].eval()
+    array([ 0.8, -1.6])
     """
     return {param: param - step for param, step in _steps(params, gradients, lr)}
 
@@ -64,6 +75,18 @@ def momentum(
 
     As `gradient_descent`; `coefficient` is a number in [0, 1) or a symbolic scalar. Each parameter
     has its own m, which starts at 0.
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> from rbm_sym.update_rules import momentum
+    >>> w = pytensor.shared(1.0, name="w")
+    >>> updates = momentum([w], [2 * w], lr=0.1, coefficient=0.5)
+    >>> train = pytensor.function([], [], updates=updates)
+    >>> for _ in range(2):
+    ...     _ = train()
+    >>> round(float(w.get_value()), 6)
+    0.54
     """
     coefficient = _fraction("coefficient", coefficient)
     updates = {}
@@ -84,6 +107,15 @@ def nesterov(
 
     As `momentum`. The parameters θ are those at the point ahead, where the gradient is computed
     (Sutskever et al. 2013).
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> from rbm_sym.update_rules import nesterov
+    >>> w = pytensor.shared(1.0, name="w")
+    >>> updates = nesterov([w], [2 * w], lr=0.1, coefficient=0.5)
+    >>> round(float(updates[w].eval()), 6)
+    0.7
     """
     coefficient = _fraction("coefficient", coefficient)
     updates = {}
@@ -113,6 +145,17 @@ def weight_decay(
     Returns
     -------
     list of expressions: the gradients to descend
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.update_rules import weight_decay
+    >>> W, bias = pytensor.shared(2.0, name="W"), pytensor.shared(3.0, name="bias")
+    >>> gradients = [pt.constant(0.5), pt.constant(0.5)]
+    >>> of_W, of_bias = weight_decay([W, bias], gradients, rate=0.1, of=[W])
+    >>> round(float(of_W.eval()), 6), round(float(of_bias.eval()), 6)
+    (0.7, 0.5)
     """
     _check_gradients(params, gradients)
     check_number("rate", rate, least=0)
@@ -154,6 +197,18 @@ def centered(
     ------
     ValueError
         if there are not three gradients
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.update_rules import centered
+    >>> gradients = [pt.constant(np.ones(shape)) for shape in [(3, 2), 2, 3]]
+    >>> of_W, of_hbias, of_vbias = centered(gradients, np.full(3, 0.5), np.full(2, 0.2))
+    >>> of_W.eval().round(6)
+    array([[0.3, 0.3],
+           [0.3, 0.3],
+           [0.3, 0.3]])
     """
     if len(gradients) != 3:
         raise ValueError(
@@ -181,6 +236,16 @@ def moving_average(
     Returns
     -------
     shared floatX variable, the average; in the graph, as it was before the update
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.update_rules import moving_average
+    >>> updates = {}
+    >>> average = moving_average(pt.constant(np.ones(2)), np.zeros(2), 0.9, updates)
+    >>> updates[average].eval()
+    array([0.1, 0.1])
     """
     decay = _fraction("decay", decay)
     average = pytensor.shared(np.array(start, dtype=pytensor.config.floatX), name="average")
@@ -196,6 +261,16 @@ def falling_to_zero(lr: Scalar, n_updates: Count, updates: Updates) -> TensorVar
     lr : number above 0, or symbolic scalar
     n_updates : int, at least 1, or integer scalar
     updates : dict for the training function; the count t, a shared int64, is added
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> from rbm_sym.update_rules import falling_to_zero
+    >>> updates = {}
+    >>> lr = falling_to_zero(0.5, 4, updates)
+    >>> rate_of_update = pytensor.function([], lr, updates=updates)
+    >>> [float(rate_of_update()) for _ in range(5)]
+    [0.5, 0.375, 0.25, 0.125, 0.0]
     """
     check_learning_rate("lr", lr)
     if isinstance(n_updates, Variable):

@@ -36,13 +36,34 @@ def load_data(dataset: str | Path) -> list[LabelledSet]:
     ------
     TypeError, ValueError, OSError
         As for `read_arrays`.
+
+    Examples
+    --------
+    >>> from rbm_sym import load_data
+    >>> (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = load_data("digits")
+    >>> [x.get_value(borrow=True).shape for x in (train_x, valid_x, test_x)]
+    [(10000, 784), (1000, 784), (1000, 784)]
+    >>> train_y[:5].eval()
+    array([5, 0, 4, 1, 9], dtype=int32)
     """
     print("... loading data")
     return [share(x, y) for x, y in read_arrays(dataset)]
 
 
 def share(x: np.ndarray, y: np.ndarray) -> LabelledSet:
-    """The pictures as a shared variable, the labels as the int32 cast of one."""
+    """The pictures as a shared variable, the labels as the int32 cast of one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.datasets import share
+    >>> x, y = share(np.eye(2, 4), np.array([3, 7]))
+    >>> x.get_value()
+    array([[1., 0., 0., 0.],
+           [0., 1., 0., 0.]])
+    >>> y.eval()
+    array([3, 7], dtype=int32)
+    """
     shared_x, shared_y = (
         pytensor.shared(np.asarray(values, dtype=pytensor.config.floatX), borrow=True)
         for values in (x, y)
@@ -61,6 +82,13 @@ def draw_binary(pictures: np.ndarray, seed: int) -> np.ndarray:
     Returns
     -------
     array of the same shape and dtype
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.datasets import draw_binary
+    >>> draw_binary(np.array([[0.0, 0.5, 0.5, 0.5, 1.0]]), seed=1)
+    array([[0., 0., 1., 1., 1.]])
     """
     uniform = np.random.RandomState(seed).uniform(size=pictures.shape)
     return (uniform < pictures).astype(pictures.dtype)
@@ -105,6 +133,15 @@ def read_arrays(dataset: str | Path) -> list[tuple[np.ndarray, np.ndarray]]:
         If a file is damaged or has another format; if a pickle asks for more than arrays in
         tuples and lists; if pictures lie outside [0, 1] or are NaN; if the numbers of pictures,
         labels or pixels do not fit. A pickle is refused before any code in it runs.
+
+    Examples
+    --------
+    >>> from rbm_sym.datasets import read_arrays
+    >>> (train_x, train_y), _, _ = read_arrays("digits")
+    >>> train_x.shape, train_x.dtype
+    ((10000, 784), dtype('float32'))
+    >>> train_y[:5]
+    array([5, 0, 4, 1, 9], dtype=int32)
     """
     if not isinstance(dataset, str | os.PathLike):
         raise TypeError(

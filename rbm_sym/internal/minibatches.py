@@ -12,6 +12,12 @@ def count_batches(n_examples: int, batch_size: int, of: str = "training examples
     ------
     TypeError, ValueError
         if `batch_size` is not an integer from 1 to `n_examples`
+
+    Examples
+    --------
+    >>> from rbm_sym.runs import count_batches
+    >>> count_batches(n_examples=10_000, batch_size=300)
+    33
     """
     check_count("batch_size", batch_size, of="example")
     if batch_size > n_examples:

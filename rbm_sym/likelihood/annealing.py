@@ -27,7 +27,14 @@ STEPS_AT_ONCE = 100
 
 
 def standard_temperatures() -> np.ndarray:
-    """The 14,501 inverse temperatures of Salakhutdinov and Murray (2008), denser towards 1."""
+    """The 14,501 inverse temperatures of Salakhutdinov and Murray (2008), denser towards 1.
+
+    Examples
+    --------
+    >>> from rbm_sym.likelihood import standard_temperatures
+    >>> standard_temperatures()[[0, 1, 500, 4500, -1]]
+    array([0.   , 0.001, 0.5  , 0.9  , 1.   ])
+    """
     return np.concatenate(
         [
             np.arange(500) / 1000,
@@ -48,6 +55,16 @@ class LogPartition:
         modes that no run has found
     effective_sample_size : float from 1 to the number of runs, (Σ w)² / Σ w²
     log_weights : (n_runs,) float64, log w; the mean of w estimates Z, or 1 / Z in reverse
+
+    Examples
+    --------
+    Two runs whose weights are 1 and 3:
+
+    >>> import numpy as np
+    >>> from rbm_sym.likelihood import LogPartition
+    >>> estimate = LogPartition.of(np.log([1.0, 3.0]))
+    >>> round(float(np.exp(estimate.log_partition)), 6), round(estimate.effective_sample_size, 6)
+    (2.0, 1.6)
     """
 
     log_partition: float
@@ -100,6 +117,16 @@ def ais_log_partition(
     ------
     TypeError, ValueError
         if an argument is not as above
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.likelihood import ais_log_partition, exact_log_partition
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> found = ais_log_partition(rbm, temperatures=np.linspace(0, 1, 20), seed=1)
+    >>> abs(found.log_partition - exact_log_partition(rbm)) < 4 * found.standard_error
+    True
     """
     walk = _Walk(rbm, n_runs, temperatures, data, seed, progress)
     return LogPartition.of(walk.to_the_rbm() + walk.log_base_partition)
@@ -123,6 +150,18 @@ def reverse_ais_log_partition(
     does not show it.
 
     Parameters, result and errors as for `ais_log_partition`; `n_steps` is an int, at least 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.likelihood import exact_log_partition, reverse_ais_log_partition
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> found = reverse_ais_log_partition(
+    ...     rbm, temperatures=np.linspace(0, 1, 20), seed=1, n_steps=10
+    ... )
+    >>> abs(found.log_partition - exact_log_partition(rbm)) < 4 * found.standard_error
+    True
     """
     check_count("n_steps", n_steps, of="step")
     walk = _Walk(rbm, n_runs, temperatures, data, seed, progress)

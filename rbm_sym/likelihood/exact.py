@@ -28,6 +28,18 @@ def exact_log_partition(rbm: RBM) -> float:
         if `rbm` is not such an RBM
     ValueError
         if both layers are larger, or a parameter is not finite
+
+    Examples
+    --------
+    With weights and biases of 0, each of the 2 ** 10 states of ten units has the weight 1:
+
+    >>> import numpy as np
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.likelihood import exact_log_partition
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> rbm.W.set_value(np.zeros((6, 4)))
+    >>> round(float(np.exp(exact_log_partition(rbm))), 6)
+    1024.0
     """
     W, hbias, vbias = (value.astype("float64") for value in parameters_of(rbm))
     if len(hbias) <= len(vbias):

@@ -40,6 +40,20 @@ def log_likelihood(rbm: RBM, data: ArrayLike | SharedVariable, log_partition: fl
     ------
     TypeError, ValueError
         if an argument is not as above
+
+    Examples
+    --------
+    The probabilities of all states of six units add up to 1:
+
+    >>> import itertools
+    >>> import numpy as np
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.likelihood import exact_log_partition, log_likelihood
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> states = np.array(list(itertools.product([0.0, 1.0], repeat=6)))
+    >>> log_p = log_likelihood(rbm, states, exact_log_partition(rbm))
+    >>> log_p.shape, round(float(np.exp(log_p).sum()), 6)
+    ((64,), 1.0)
     """
     if not isinstance(log_partition, Real) or not np.isfinite(log_partition):
         raise TypeError(
@@ -75,6 +89,17 @@ def pseudo_likelihood(
     ------
     TypeError, ValueError
         if an argument is not as above
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.likelihood import pseudo_likelihood
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> pseudo_likelihood(rbm, np.eye(6)).shape
+    (6,)
+    >>> pseudo_likelihood(rbm, np.eye(6), n_bits=2, seed=1).shape
+    (6,)
     """
     check_seed("seed", seed)
     examples = checked_binary(checked_examples(rbm, data))

@@ -60,6 +60,20 @@ def without(name: str) -> Iterator[None]:
     ------
     ValueError
         if there is no such rewrite
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.rewrites import ALL, without
+    >>> x = pt.matrix("x")
+    >>> with without("rbm_sym_matrix_sum"):
+    ...     sums = pytensor.function([x], x.sum(axis=0))
+    >>> with without(ALL):
+    ...     plain = pytensor.function([x], x.sum(axis=0))
+    >>> sums(np.ones((2, 3))), plain(np.ones((2, 3)))
+    (array([2., 2., 2.]), array([2., 2., 2.]))
     """
     if name not in (*NAMES, ALL):
         raise ValueError(f"name: one of {', '.join((*NAMES, ALL))} is needed, not {name!r}")

@@ -29,6 +29,20 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
     ------
     OSError, ValueError
         if there is none, or it is damaged, or this version does not know its format
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import pytensor
+    >>> from rbm_sym.runs import epochs, load_checkpoint, open_run
+    >>> w = pytensor.shared(8.0, name="w")
+    >>> with open_run("plots", {"lr": 0.1}) as run:
+    ...     run.restore([w], epochs(3, 20))
+    >>> arrays, state = load_checkpoint(Path("plots"))
+    >>> state["n_updates"], state["settings"]
+    (0, {'lr': 0.1})
+    >>> arrays["training/0 w"]
+    array(8.)
     """
     path = folder / FILE
     arrays, state = load_arrays(path)
@@ -63,6 +77,14 @@ class CheckpointTimes(NamedTuple):
 
     minutes : float, or None for no limit; 0 writes one after every update
     epochs : int of at least 1, or None for no limit
+
+    Examples
+    --------
+    >>> from rbm_sym.runs import CheckpointTimes
+    >>> CheckpointTimes.of("10min,1epoch")
+    CheckpointTimes(minutes=10.0, epochs=1)
+    >>> str(CheckpointTimes(minutes=None, epochs=5))
+    '5epochs'
     """
 
     minutes: float | None = 1.0

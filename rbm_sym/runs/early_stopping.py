@@ -22,6 +22,19 @@ class EarlyStopping:
     ----------
     patience : number, the updates to make, as known by now
     least_error : float, the least error that `is_best` has got; infinity at first
+
+    Examples
+    --------
+    >>> from rbm_sym.runs import EarlyStopping
+    >>> stopping = EarlyStopping(patience=100)
+    >>> stopping.is_best(n_updates=60, error=0.3)
+    True
+    >>> stopping.updates_left(60)
+    59
+    >>> stopping.is_best(n_updates=119, error=0.31)
+    False
+    >>> stopping.updates_left(119)
+    0
     """
 
     def __init__(self, patience: int, increase: float = 2.0, threshold: float = 0.995) -> None:

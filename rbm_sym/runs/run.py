@@ -76,6 +76,27 @@ def open_run(
     ValueError
         if the folder has a run with other settings or of another program, or its checkpoint is
         damaged
+
+    Examples
+    --------
+    Each call of `train` takes a tenth off w. The run is saved in the folder `plots`, and the same
+    program goes on with it if it was ended:
+
+    >>> import pytensor
+    >>> from rbm_sym.runs import epochs, open_run
+    >>> w = pytensor.shared(8.0, name="w")
+    >>> updates = {w: 0.9 * w}
+    >>> train = pytensor.function([], w, updates=updates)
+    >>> with open_run("plots", settings={"rate": 0.1}) as run:
+    ...     run.restore(updates, epochs(2, 10))
+    ...     for epoch in run.stages():
+    ...         for index in run.updates(epoch):
+    ...             run.record(train())
+    ...         run.say(f"{epoch}: {run.costs_of(epoch).mean():.2f}")
+    ...     run.finish()
+    epoch 0: 5.21
+    epoch 1: 1.82
+    ... training curve and checkpoint are in plots
     """
     # As JSON will return it, with lists in place of tuples.
     folder, settings = make_folder(folder), json.loads(json.dumps(settings or {}))
@@ -119,6 +140,20 @@ class Run:
     samples : Samples, or None
     seconds : float, the time spent in training
     finished : bool
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> from rbm_sym.runs import Run, epochs, open_run
+    >>> w = pytensor.shared(8.0, name="w")
+    >>> with open_run("plots") as run:
+    ...     assert isinstance(run, Run)
+    ...     run.restore([w], epochs(3, 2))
+    ...     for epoch in run.stages():
+    ...         for index in run.updates(epoch):
+    ...             run.record(cost=-index)
+    >>> run.n_updates, run.costs
+    (6, array([ 0., -1.,  0., -1.,  0., -1.]))
     """
 
     def __init__(
@@ -431,6 +466,17 @@ def check_finite(variables: Iterable[SharedVariable]) -> None:
     ------
     FloatingPointError
         with the name of the first variable that has an infinite or undefined number
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym.runs import check_finite
+    >>> check_finite([pytensor.shared(1.0, name="w")])
+    >>> check_finite([pytensor.shared(np.inf, name="w")])
+    Traceback (most recent call last):
+        ...
+    FloatingPointError: w holds infinite or undefined numbers: training has diverged; ...
     """
     for variable in variables:
         value = variable.get_value(borrow=True)
@@ -458,6 +504,17 @@ def compile_now(
     arguments : sequence, the arguments of the call; by default the index of the first minibatch
     meanwhile : dict from other shared variables to their values during the call, such as fewer
         steps of a chain
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> from rbm_sym.runs import compile_now
+    >>> w = pytensor.shared(8.0, name="w")
+    >>> updates = {w: 0.9 * w}
+    >>> train = pytensor.function([], w, updates=updates)
+    >>> compile_now(train, updates, arguments=())
+    >>> float(w.get_value())
+    8.0
     """
     meanwhile = dict(meanwhile)
     before = {variable: variable.get_value() for variable in [*updates, *meanwhile]}

@@ -38,6 +38,15 @@ class Samples:
     n_rows : as above
     n_drawn : int, rows drawn so far
     picture : uint8 array (height, width), black where nothing is drawn yet
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.runs import Samples
+    >>> samples = Samples(n_rows=2, n_chains=3, n_pixels=16)
+    >>> samples.draw(np.eye(3, 16))
+    >>> samples.n_drawn, samples.picture.shape
+    (1, (11, 14))
     """
 
     def __init__(self, n_rows: int, n_chains: int, n_pixels: int) -> None:

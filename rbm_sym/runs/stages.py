@@ -12,6 +12,13 @@ class Stage(NamedTuple):
     epoch : int, the number that the stage has in messages
     begin : int, updates of the run before it
     n_updates : int, at least 1
+
+    Examples
+    --------
+    >>> from rbm_sym.runs import Stage
+    >>> stage = Stage(number=1, phase="", epoch=1, begin=500, n_updates=500)
+    >>> str(stage), stage.end
+    ('epoch 1', 1000)
     """
 
     number: int
@@ -39,6 +46,14 @@ def in_order(stages: Iterable[tuple[str, int, int]]) -> list[Stage]:
     Returns
     -------
     list of Stage
+
+    Examples
+    --------
+    >>> from rbm_sym.runs import in_order
+    >>> for stage in in_order([("pretraining", 0, 500), ("fine-tuning", 0, 200)]):
+    ...     print(stage, stage.begin, stage.end)
+    pretraining, epoch 0 0 500
+    fine-tuning, epoch 0 500 700
     """
     made, begin = [], 0
     for number, (phase, epoch, n_updates) in enumerate(stages):
@@ -48,5 +63,15 @@ def in_order(stages: Iterable[tuple[str, int, int]]) -> list[Stage]:
 
 
 def epochs(n_epochs: int, n_updates: int) -> list[Stage]:
-    """The stages of a run with one phase: `n_epochs` epochs of `n_updates` updates each."""
+    """The stages of a run with one phase: `n_epochs` epochs of `n_updates` updates each.
+
+    Examples
+    --------
+    >>> from rbm_sym.runs import epochs
+    >>> for epoch in epochs(n_epochs=3, n_updates=500):
+    ...     print(epoch, epoch.begin, epoch.end)
+    epoch 0 0 500
+    epoch 1 500 1000
+    epoch 2 1000 1500
+    """
     return in_order(("", epoch, n_updates) for epoch in range(n_epochs))

@@ -34,6 +34,21 @@ def clamped(
     ------
     TypeError
         if `held` is not boolean
+
+    Examples
+    --------
+    The first two of four units are held at 1:
+
+    >>> import numpy as np
+    >>> from rbm_sym import RBM, gibbs_chain
+    >>> from rbm_sym.samplers import clamped
+    >>> rbm = RBM(n_visible=4, n_hidden=3)
+    >>> held = np.array([True, True, False, False])
+    >>> step = clamped(rbm.gibbs_vhv, held, values=np.ones(4))
+    >>> outputs, updates = gibbs_chain(step, np.zeros((2, 4)), n_steps=10)
+    >>> outputs[-1][-1].eval()[:, :2]
+    array([[1., 1.],
+           [1., 1.]])
     """
     held = pt.as_tensor_variable(held)
     if held.dtype != "bool":

@@ -18,6 +18,17 @@ def draw_index(theano_rng: Streams, probabilities: TensorVariable) -> TensorVari
     Returns
     -------
     int64 tensor without the last axis: the index along it, drawn with these probabilities
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym import MRG_RandomStreams
+    >>> from rbm_sym.samplers import draw_index
+    >>> probabilities = pt.matrix("probabilities")
+    >>> index = draw_index(MRG_RandomStreams(seed=1), probabilities)
+    >>> index.eval({probabilities: np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])})
+    array([1, 2])
     """
     uniform = theano_rng.uniform(size=tuple(probabilities.shape)[:-1], dtype=pytensor.config.floatX)
     # If rounding leaves the sum below 1, the last state takes the rest.

@@ -22,7 +22,18 @@ from rbm_sym.rbm import RBM
 
 
 def check_binary(name: str, rbm: RBM) -> None:
-    """Raise TypeError unless `rbm` is an RBM whose units are all binary."""
+    """Raise TypeError unless `rbm` is an RBM whose units are all binary.
+
+    Examples
+    --------
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.samplers import check_binary
+    >>> check_binary("rbm", RBM(n_visible=6, n_hidden=4))
+    >>> check_binary("rbm", "rbm.npz")
+    Traceback (most recent call last):
+        ...
+    TypeError: rbm: an RBM is needed, not str
+    """
     if not isinstance(rbm, RBM):
         raise TypeError(f"{name}: an RBM is needed, not {type(rbm).__name__}")
     for method in ("energy", "free_energy", "propup", "propdown"):
@@ -50,6 +61,17 @@ class TemperedRBM:
     ------
     TypeError, ValueError
         if an argument is not as above
+
+    Examples
+    --------
+    At β = 0, all 2 ** 4 hidden states are equally probable:
+
+    >>> import numpy as np
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.samplers import TemperedRBM
+    >>> tempered = TemperedRBM(RBM(n_visible=6, n_hidden=4))
+    >>> np.exp(tempered.log_weight(np.eye(6)[:2], 0.0).eval())
+    array([16., 16.])
     """
 
     def __init__(self, rbm: RBM, base_vbias: TensorLike | None = None) -> None:
@@ -126,6 +148,20 @@ class ParallelTempering(EnergyModel):
     swap_rates : shared floatX vector (temperatures - 1,)
         The share of chains that swapped states with the next temperature, in the last step of the
         last update.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.samplers import ParallelTempering
+    >>> rbm = RBM(n_visible=6, n_hidden=4)
+    >>> model = ParallelTempering(rbm, np.linspace(0, 1, 5))
+    >>> cost, updates = model.get_cost_updates(lr=0.05, persistent=model.new_chain(20))
+    >>> train = pytensor.function([rbm.input], cost, updates=updates)
+    >>> cost = train(np.eye(6))
+    >>> model.swap_rates.get_value().shape
+    (4,)
     """
 
     def __init__(

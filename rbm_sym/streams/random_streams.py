@@ -45,7 +45,18 @@ Size = int | Sequence[Count] | TensorVariable
 
 
 class Streams:
-    """What both kinds have in common: `states`, those of all their streams in call order."""
+    """What both kinds have in common: `states`, those of all their streams in call order.
+
+    Examples
+    --------
+    >>> from rbm_sym.streams import MRG_RandomStreams, Streams
+    >>> streams = MRG_RandomStreams(seed=1)
+    >>> isinstance(streams, Streams)
+    True
+    >>> noise = streams.normal(size=(2, 3)) + streams.uniform(size=(2, 3))
+    >>> [state.name for state, new_state in streams.updates()]
+    ['mrg_stream_0', 'mrg_stream_1']
+    """
 
     name: str | None = None
     # How products and sums are rounded: see `arithmetic.Affine`.
@@ -93,6 +104,20 @@ class RandomStreams(Streams):
     ------
     ValueError, TypeError
         if NumPy cannot take the seed
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import RandomStreams
+    >>> streams = RandomStreams(seed=1)
+    >>> draw = pytensor.function([], streams.normal(size=(2, 3)))
+    >>> first, second = draw(), draw()
+    >>> np.array_equal(first, second)
+    False
+    >>> streams.seed(1)
+    >>> np.array_equal(draw(), first)
+    True
     """
 
     name = "shared"
@@ -214,6 +239,20 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         for a seed out of range
     TypeError
         for a seed that is neither one integer nor six
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import MRG_RandomStreams
+    >>> streams = MRG_RandomStreams(seed=1)
+    >>> draw = pytensor.function([], streams.binomial(size=(2, 3), p=0.5))
+    >>> first, second = draw(), draw()
+    >>> first.shape, first.dtype
+    ((2, 3), dtype('int64'))
+    >>> streams.seed()
+    >>> np.array_equal(draw(), first)
+    True
     """
 
     name = "mrg"
@@ -341,6 +380,14 @@ def make_streams(kind: str, numpy_rng: np.random.RandomState) -> Streams:
     ----------
     kind : "mrg" for MRG_RandomStreams, "shared" for RandomStreams
     numpy_rng : numpy.random.RandomState
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym.streams import make_streams
+    >>> streams = make_streams("mrg", np.random.RandomState(123))
+    >>> streams.uniform(size=(2, 3)).eval().shape
+    (2, 3)
     """
     streams = {"mrg": MRG_RandomStreams, "shared": RandomStreams}
     return streams[kind](numpy_rng.randint(2**30))

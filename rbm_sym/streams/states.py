@@ -23,6 +23,15 @@ class StreamState(TensorSharedVariable):
     `pytensor.scan` removes the update of a stream that its step has made, and returns it for the
     caller to pass on. A function that is compiled without this update would draw the same numbers
     at each call. Instead, it raises an error when it is called.
+
+    Examples
+    --------
+    >>> from rbm_sym.streams import MRG_RandomStreams, StreamState
+    >>> streams = MRG_RandomStreams(seed=1)
+    >>> draws = streams.uniform(size=(60,))
+    >>> state = streams.states[0]
+    >>> isinstance(state, StreamState), state.name, state.get_value().shape
+    (True, 'mrg_stream_0', (6, 10))
     """
 
     @property
@@ -55,6 +64,15 @@ def stream_updates(outputs: Iterable[Variable]) -> Updates:
     ------
     ValueError
         for a shared random generator without an update, which would repeat its draws at each call
+
+    Examples
+    --------
+    >>> from rbm_sym import MRG_RandomStreams
+    >>> from rbm_sym.streams import stream_updates
+    >>> streams = MRG_RandomStreams(seed=1)
+    >>> noise = 0.1 * streams.normal(size=(2, 3))
+    >>> [state.name for state in stream_updates([noise])]
+    ['mrg_stream_0']
     """
     updates: Updates = {}
     reached = list(outputs)
