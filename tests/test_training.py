@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from enumeration import sigmoid
 
 from rbm_sym import RBM, MRG_RandomStreams
@@ -61,7 +62,13 @@ class NumpyTutorial:
         return (x * np.log(q) + (1 - x) * np.log(1 - q)).sum(axis=1).mean()
 
 
-@pytest.mark.parametrize("algorithm", ["pcd", "cd"])
+@pytest.mark.parametrize(
+    ("floatX", "algorithm"),
+    mostly_slow(
+        [("float32", "pcd"), ("float64", "cd"), ("float32", "cd"), ("float64", "pcd")], n_quick=2
+    ),
+    indirect=["floatX"],
+)
 def test_training_is_the_tutorials_algorithm(floatX, make_rbm, algorithm):
     """Parameters, costs, and the persistent chain: the hidden sample of the last visible one."""
     rbm = make_rbm(n_visible=6, n_hidden=5)

@@ -121,6 +121,7 @@ def complaints(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_a_type_checker_accepts_the_package_and_a_program(complaints):
     others = {
         name: text for name, text in complaints.items() if not name.startswith(("wrong_", "Found"))
@@ -128,6 +129,7 @@ def test_a_type_checker_accepts_the_package_and_a_program(complaints):
     assert not others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_type_checker_refuses_a_wrong_program(mistake, complaints):
     *_, expected = MISTAKES[mistake]

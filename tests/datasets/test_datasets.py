@@ -620,6 +620,7 @@ class Memory:
         return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
+@pytest.mark.slow
 def test_damaged_files_give_an_error_or_a_valid_result(whole_files, pytestconfig):
     """--fuzz-inputs of them over all formats, and nothing more than a few arrays in memory."""
     folder, files = whole_files

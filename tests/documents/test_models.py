@@ -18,6 +18,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from enumeration import EnumeratedRBM, all_states, sigmoid
 from pages import listings
 from plain import plain_function
@@ -219,7 +220,7 @@ def under_each_condition(names, model, condition):
     return of_all
 
 
-@pytest.fixture(params=ARRANGED)
+@pytest.fixture(params=mostly_slow(ARRANGED))
 def arranged(page, request):
     """One of these models as the page has it, and its data."""
     name = request.param
@@ -312,6 +313,7 @@ def compose(values, of_h, of_v, n_frames, n_steps):
     return np.array(frames)
 
 
+@pytest.mark.slow
 def test_a_melody_of_an_rnn_rbm(page):
     """Ten frames, each the end of a chain of five steps, from the same draws; and the next ten."""
     names = page["play"]
@@ -324,6 +326,7 @@ def test_a_melody_of_an_rnn_rbm(page):
     assert np.array_equal(plain(), compose(start, *generators, 10, 5))
 
 
+@pytest.mark.slow
 def test_contrastive_divergence_within_a_scan_over_time(page):
     """The particles of each time come from a chain in the step of a chain over the frames."""
     names = page["train_within"]
@@ -381,6 +384,7 @@ def deep(page):
     return names, randomize(names.deep.params)
 
 
+@pytest.mark.slow
 def test_deep_boltzmann_machine(deep):
     """Mean field, at a fixed point; the energy; log Z and its gradient, the negative phase."""
     names, start = deep
@@ -430,6 +434,7 @@ def test_an_update_of_a_deep_boltzmann_machine(deep):
     assert_close(values(names.deep.params), descended(expected, start))
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_deep_boltzmann_machine(deep):
     names, start = deep
     x = all_states(7)
@@ -479,6 +484,7 @@ def convolutional(page):
     return names, randomize(names.convolutional.params)
 
 
+@pytest.mark.slow
 def test_exact_likelihood_of_a_convolutional_rbm(convolutional):
     names, start = convolutional
     model, v = names.convolutional, all_states(9).reshape(-1, 3, 3)
@@ -495,6 +501,7 @@ def test_exact_likelihood_of_a_convolutional_rbm(convolutional):
     assert_close(exact(v), [expected_F, expected(*start), *gradient(expected, start)])
 
 
+@pytest.mark.slow
 def test_an_update_of_a_convolutional_rbm(convolutional):
     """CD-2 with the same draws: cost and parameters."""
     names, start = convolutional
@@ -514,6 +521,7 @@ def test_an_update_of_a_convolutional_rbm(convolutional):
     assert_close(values(names.convolutional.params), descended(expected, start))
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_convolutional_rbm(convolutional):
     names, start = convolutional
     v = all_states(9).reshape(-1, 3, 3)
@@ -521,6 +529,7 @@ def test_a_chain_of_a_convolutional_rbm(convolutional):
     assert_chain_stays(names.convolutional, v, weights / weights.sum())
 
 
+@pytest.mark.slow
 def test_a_convolutional_rbm_without_rewrites(convolutional):
     names, _ = convolutional
     assert_same_without_rewrites(
@@ -553,6 +562,7 @@ def test_classifier(page):
     )
 
 
+@pytest.mark.slow
 def test_whole_pseudo_likelihood(page):
     """p(v_i | others) from the sum over v_i and all hidden states; the update; no rewrites."""
     names = page["train_by_pseudo_likelihood"]
@@ -574,6 +584,7 @@ def test_whole_pseudo_likelihood(page):
     )
 
 
+@pytest.mark.slow
 def test_hessian_vector_product(page):
     """Differences of exact gradients, in NumPy; the gradient of g'd; no rewrites."""
     names = page["curvature"]
@@ -667,7 +678,7 @@ def test_what_is_known_is_completed(page):
 # Static shapes.
 
 
-@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize("persistent", mostly_slow([True, False]))
 def test_static_shapes(page, persistent):
     """PCD-3 of the page, and CD-3, of a batch whose size is known: as in NumPy."""
     names = page["train_fixed"]

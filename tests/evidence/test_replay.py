@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytest
+from cases import mostly_slow
 from enumeration import sigmoid
 from replay import (
     REFERENCE,
@@ -25,8 +26,7 @@ from rbm_sym.datasets import read_arrays
 
 RUNS = load_runs()
 TUTORIAL = [name for name in RUNS if name.startswith("tutorial_") and name.endswith("_float64")]
-QUICK = ["cd15_mrg", "pcd15_shared"]
-OTHERS = [name for name in RUNS if not name.startswith("tutorial_")] + ["tutorial_samples"]
+OTHERS = [*(name for name in RUNS if not name.startswith("tutorial_")), "tutorial_samples"]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,7 @@ def test_the_tutorials_first_500_updates(name, pictures):
     assert_same(here, RUNS[name])
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in OTHERS]
-)
+@pytest.mark.parametrize("name", mostly_slow(OTHERS))
 def test_other_settings_and_samples(name, pictures):
     settings = RUNS[name]["settings"]
     here, _ = replay(settings, pictures)
@@ -75,6 +73,7 @@ def test_other_settings_and_samples(name, pictures):
     assert_same(here, RUNS[name])
 
 
+@pytest.mark.slow
 def test_in_float32_rounding_flips_samples_as_rarely_as_in_theano(pictures):
     """A sample falls otherwise where its random number lies between a probability and its rounding.
 
@@ -163,6 +162,6 @@ def test_theano_live_trains_as_recorded(tmp_path, monkeypatch):
     digits = Path(rbm_sym.__file__).parent / "data" / "digits.npz"
     monkeypatch.setenv("THEANO_FLAGS", f"device=cpu,base_compiledir={tmp_path}")
     made = tmp_path / "runs.npz"
-    record(THEANO_PYTHON, "record_runs.py", made, "--runs", *QUICK, "--dataset", digits)
+    record(THEANO_PYTHON, "record_runs.py", made, "--runs", *OTHERS[:2], "--dataset", digits)
     for name, run in load_runs(made).items():
         assert_same(run, RUNS[name], cost=1e-10)

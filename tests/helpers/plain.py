@@ -17,7 +17,7 @@ def plain_function(*arguments, **options):
     # version of PyTensor's Gemm now and then gives a wrong product.
     rewrites = get_default_mode().excluding(ALL, "fusion", "BlasOpt").provided_optimizer
     mode = Mode("py", rewrites)
-    with pytensor.config.change_flags(mode=mode, cxx=""):
+    with pytensor.config.change_flags(mode=mode):
         return pytensor.function(*arguments, **options)
 
 

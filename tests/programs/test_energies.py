@@ -14,6 +14,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from boltzmann_machine import BoltzmannMachine
+from cases import mostly_slow
 from enumeration import all_states, sigmoid
 from gaussian_rbm import GaussianRBM
 from hidden_levels import HiddenLevelsRBM
@@ -262,7 +263,7 @@ def test_langevin_steps_leave_the_distribution():
 # Hidden units of other levels.
 
 
-@pytest.mark.parametrize("levels", [(-1, 1), (0, 1, 2), (0, 1)])
+@pytest.mark.parametrize("levels", mostly_slow([[-1, 1], [0, 1, 2], [0, 1]]))
 def test_hidden_levels(levels):
     rbm = HiddenLevelsRBM(n_visible=3, n_hidden=2, levels=levels)
     W, hbias, vbias = randomize(rbm)
@@ -301,7 +302,9 @@ def numbers_in(output, pattern):
     return [float(number) for number in re.findall(pattern, output)]
 
 
-@pytest.mark.parametrize("program", sorted(path.name for path in ENERGIES.glob("*.py")))
+@pytest.mark.parametrize(
+    "program", mostly_slow(sorted(path.name for path in ENERGIES.glob("*.py")))
+)
 def test_the_programs_know_their_options(program):
     result = run(f"energies/{program}", "--help", cwd=ROOT)
     assert result.returncode == 0 and result.stderr == ""

@@ -12,6 +12,7 @@ import numpy as np
 import pytensor
 import pytest
 from benchmark import Runner
+from cases import mostly_slow
 from enumeration import EnumeratedRBM
 from PIL import Image
 from programs import ROOT, check_refusal, picture_size, run, save_bars, start
@@ -91,6 +92,7 @@ def test_training_leaves_pictures_curve_and_parameters(trained):
     assert settings["k"] == 15 and settings["n_hidden"] == HIDDEN and settings["seed"] == 123
 
 
+@pytest.mark.slow
 def test_the_other_algorithm_stream_and_precision(folder, train):
     result = train(
         "--epochs", 1, "--n-chains", 2, "--n-samples", 1, "--algorithm", "cd", "--k", 1,
@@ -132,6 +134,7 @@ def by_recipe(folder, train):
     return result.stdout, folder / "recipe" / "rbm.npz"
 
 
+@pytest.mark.slow
 def test_the_recipe_reports_the_likelihood_of_the_parameters_it_saves(by_recipe, small_data):
     output, model = by_recipe
     with np.load(model) as arrays:
@@ -165,6 +168,7 @@ def test_the_likelihood_of_a_saved_model(by_recipe, folder, small_data):
     check_refusal(run(estimate, model, "--n-runs", 1, cwd=folder), "--n-runs: .*not 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hide", "hidden"), [("right", np.s_[:, 2:]), ("top", np.s_[:1])])
 def test_inpainting(by_recipe, folder, small_data, hide, hidden):
     """A bar on the left tells that there is none on the right, and the other way round."""
@@ -183,6 +187,7 @@ def test_inpainting(by_recipe, folder, small_data, hide, hidden):
     assert picture_size(folder / "whole.png") == (5 * 20 - 1, 4 * 3 - 1)
 
 
+@pytest.mark.slow
 def test_inpainting_refuses(by_recipe, folder, small_data):
     _, model = by_recipe
     data = ["--dataset", small_data]
@@ -239,8 +244,8 @@ def train_deep(folder, small_data):
     """A function that trains a small deep belief network, with further options."""
     always = ["--dataset", small_data, "--hidden-layers", HIDDEN, 7, "--batch-size", 8]
     always += ["--n-chains", 5, "--n-samples", 2, "--steps", 3]
-    # Five graphs would be compiled for minutes. Without the second flag, a BLAS is looked for.
-    flags = "mode=FAST_COMPILE,blas__ldflags="
+    # Five graphs would be compiled for minutes; without the second flag, in C.
+    flags = "mode=FAST_COMPILE,cxx="
     return lambda *options: run("train_dbn.py", *always, *options, cwd=folder, flags=flags)
 
 
@@ -325,6 +330,7 @@ def test_the_saved_network_makes_the_printed_errors(trained_deep, small_data):
         assert not before["logistic_W"].any()
 
 
+@pytest.mark.slow
 def test_deep_training_without_pretraining_stops_early(folder, train_deep):
     """At a rate that changes nothing, the first error is the best one, and patience ends."""
     options = ["--pretraining-epochs", 0, "--labelled", 24, "--patience", 2, "--stream", "shared"]
@@ -342,6 +348,7 @@ def test_deep_training_without_pretraining_stops_early(folder, train_deep):
         assert model["W_0"].dtype == np.float64
 
 
+@pytest.mark.slow
 def test_deep_training_on_a_single_minibatch_ends(train_deep):
     options = ["--pretraining-epochs", 0, "--labelled", 8, "--patience", 1, "--output", "single"]
     result = train_deep(*options, "--finetuning-rate", 1e-30)
@@ -370,7 +377,7 @@ BAD_TRAINING = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD_TRAINING)
+@pytest.mark.parametrize(("arguments", "message"), mostly_slow(BAD_TRAINING, n_quick=2))
 def test_training_refuses_in_one_line(folder, small_data, arguments, message):
     arguments = arguments if "--dataset" in arguments else ["--dataset", small_data, *arguments]
     check_refusal(run("train_rbm.py", *arguments, cwd=folder), message)
@@ -378,68 +385,85 @@ def test_training_refuses_in_one_line(folder, small_data, arguments, message):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (["--batch-size", 9], "batch_size: at most the number of validation examples, 8, not 9"),
-        (["--labelled", 65], "--labelled: at most the 64 training pictures, not 65"),
-        (["--labelled", 7], "batch_size: at most the number of training examples, 7, not 8"),
-        (["--hidden-layers", 0], "--hidden-layers: .*not 0"),
-        (["--hidden-layers", 10**6, 10**6], "--hidden-layers, .* GB of memory are needed"),
-        (["--finetuning-epochs", 10**12], "--finetuning-epochs, .* GB of memory are needed"),
-        (["--pretraining-rate", 0], "--pretraining-rate: .*not 0"),
-        (["--finetuning-rate", "nan"], "--finetuning-rate: .*not nan"),
-        (["--n-chains", 31], "--n-chains: at most the 30 test pictures, not 31"),
-        (["--dataset", "nowhere.npz"], "nowhere.npz: no such file"),
-        (["--output", "bars.npz"], "bars.npz: cannot write"),
-    ],
+    mostly_slow(
+        [
+            (["--batch-size", 9], "batch_size: at most .* validation examples, 8, not 9"),
+            (["--labelled", 65], "--labelled: at most the 64 training pictures, not 65"),
+            (["--labelled", 7], "batch_size: at most the number of training examples, 7, not 8"),
+            (["--hidden-layers", 0], "--hidden-layers: .*not 0"),
+            (["--hidden-layers", 10**6, 10**6], "--hidden-layers, .* GB of memory are needed"),
+            (["--finetuning-epochs", 10**12], "--finetuning-epochs, .* GB of memory are needed"),
+            (["--pretraining-rate", 0], "--pretraining-rate: .*not 0"),
+            (["--finetuning-rate", "nan"], "--finetuning-rate: .*not nan"),
+            (["--n-chains", 31], "--n-chains: at most the 30 test pictures, not 31"),
+            (["--dataset", "nowhere.npz"], "nowhere.npz: no such file"),
+            (["--output", "bars.npz"], "bars.npz: cannot write"),
+        ]
+    ),
 )
 def test_deep_training_refuses_in_one_line(train_deep, arguments, message):
     check_refusal(train_deep(*arguments), message)
 
 
-def test_sampling_refuses_in_one_line(folder, small_data):
+RANDOM = ["--start", "random"]
+
+
+@pytest.fixture(scope="module")
+def bad_models(folder, small_data):
     (folder / "text.npz").write_text("not a model")
     (folder / "folder.png").mkdir()
     parameters = {"W": np.zeros((5, 2)), "hbias": np.zeros(2), "vbias": np.zeros(5)}
     save_arrays(folder / "other.npz", parameters, {})
     save_arrays(folder / "torn.npz", parameters | {"hbias": np.zeros(3)}, {})
     save_arrays(folder / "nan.npz", parameters | {"hbias": np.full(2, np.nan)}, {})
-    for arguments, message in [
-        (["missing.npz"], "missing.npz: cannot be read"),
-        (["."], "cannot be read .*directory"),
-        (["other.npz", "--start", "random", "--output", "picture.foo"], "picture.foo: .*suffix"),
-        (["other.npz", "--start", "random", "--output", "folder.png"], "folder.png: .*a folder"),
-        (["other.npz", "--n-samples", 0], "--features leaves nothing to do"),
-        (["text.npz"], "text.npz: not a whole file"),
-        ([small_data], "bars.npz: .*W is missing"),
-        (["torn.npz"], r"hbias: .*\(2,\).*\(3,\)"),
-        (["nan.npz"], "nan.npz: .*undefined"),
-        (["other.npz", "--dataset", small_data], "12 pixels .* 5 visible units"),
-        (["other.npz", "--steps", 0], "--steps: .*not 0"),
-        (["other.npz", "--start", "random", "--output", "text.npz/a.png"], "cannot write"),
-    ]:
-        check_refusal(run("sample_rbm.py", *arguments, cwd=folder), message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    mostly_slow(
+        [
+            (["torn.npz"], r"hbias: .*\(2,\).*\(3,\)"),
+            (["missing.npz"], "missing.npz: cannot be read"),
+            (["."], "cannot be read .*directory"),
+            (["other.npz", *RANDOM, "--output", "picture.foo"], "picture.foo: .*suffix"),
+            (["other.npz", *RANDOM, "--output", "folder.png"], "folder.png: .*a folder"),
+            (["other.npz", "--n-samples", 0], "--features leaves nothing to do"),
+            (["text.npz"], "text.npz: not a whole file"),
+            (["bars.npz"], "bars.npz: .*W is missing"),
+            (["nan.npz"], "nan.npz: .*undefined"),
+            (["other.npz", "--dataset", "bars.npz"], "12 pixels .* 5 visible units"),
+            (["other.npz", "--steps", 0], "--steps: .*not 0"),
+            (["other.npz", *RANDOM, "--output", "text.npz/a.png"], "cannot write"),
+        ]
+    ),
+)
+@pytest.mark.usefixtures("bad_models")
+def test_sampling_refuses_in_one_line(folder, arguments, message):
+    check_refusal(run("sample_rbm.py", *arguments, cwd=folder), message)
 
 
 @pytest.mark.parametrize(
     ("program", "arguments"),
-    [
-        ("train_dbn.py", ["--output", ""]),
-        ("train_dbn.py", ["--resume", ""]),
-        ("sample_rbm.py", [""]),
-        ("sample_rbm.py", ["rbm.npz", "--output", ""]),
-        ("sample_rbm.py", ["rbm.npz", "--features="]),
-        ("estimate_likelihood.py", [""]),
-        ("inpaint.py", ["rbm.npz", "--output", ""]),
-        ("show_graph.py", ["--output", ""]),
-        ("compare_algorithms.py", ["--output", ""]),
-        ("compare_tutorial.py", ["--output", ""]),
-        ("compare_tutorial.py", ["--tutorial", "", "--theano-python", "python"]),
-        ("compare_tutorial.py", ["--theano-python", ""]),
-        ("benchmark.py", ["--output", ""]),
-        ("benchmark.py", ["--theano-python", ""]),
-        ("run_tutorial.py", ["--pictures", ""]),
-        ("make_digits.py", ["mnist.pkl.gz", "--output", ""]),
-    ],
+    mostly_slow(
+        [
+            ("train_dbn.py", ["--output", ""]),
+            ("train_dbn.py", ["--resume", ""]),
+            ("sample_rbm.py", [""]),
+            ("sample_rbm.py", ["rbm.npz", "--output", ""]),
+            ("sample_rbm.py", ["rbm.npz", "--features="]),
+            ("estimate_likelihood.py", [""]),
+            ("inpaint.py", ["rbm.npz", "--output", ""]),
+            ("show_graph.py", ["--output", ""]),
+            ("compare_algorithms.py", ["--output", ""]),
+            ("compare_tutorial.py", ["--output", ""]),
+            ("compare_tutorial.py", ["--tutorial", "", "--theano-python", "python"]),
+            ("compare_tutorial.py", ["--theano-python", ""]),
+            ("benchmark.py", ["--output", ""]),
+            ("benchmark.py", ["--theano-python", ""]),
+            ("run_tutorial.py", ["--pictures", ""]),
+            ("make_digits.py", ["mnist.pkl.gz", "--output", ""]),
+        ]
+    ),
 )
 def test_an_empty_path_is_not_the_current_folder(tmp_path, program, arguments):
     check_refusal(run(program, *arguments, cwd=tmp_path), ": a name is needed, not an empty text")
@@ -455,6 +479,7 @@ def test_chains_start_where_the_tutorials_do(n_chains):
         assert found.ravel().tolist() == list(range(first, first + n_chains))
 
 
+@pytest.mark.slow
 def test_all_test_pictures_may_start_a_chain(trained, folder, small_data):
     three = pytensor.shared(np.arange(3.0)[:, None])
     found = consecutive_pictures(three, 3, np.random.RandomState(1))
@@ -484,7 +509,7 @@ def tiny_model(folder, small_data):
     save_arrays(folder / "tiny.npz", parameters, {})
 
 
-@pytest.mark.parametrize("program", WITHOUT_A_READER)
+@pytest.mark.parametrize("program", mostly_slow(WITHOUT_A_READER))
 @pytest.mark.usefixtures("tiny_model")
 def test_a_program_without_a_reader_ends_quietly(folder, program, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "")
@@ -495,7 +520,7 @@ def test_a_program_without_a_reader_ends_quietly(folder, program, monkeypatch):
         assert process.returncode == CLOSED_PIPE
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", mostly_slow(["1", ""]))
 def test_the_first_line_is_enough(folder, unbuffered, monkeypatch):
     """As in a shell; with PYTHONUNBUFFERED, nothing is left to be written at the end."""
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
@@ -548,6 +573,7 @@ def compare(folder, *options):
     return run("compare_tutorial.py", "--output", "comparison", *options, cwd=folder)
 
 
+@pytest.mark.slow
 def test_comparison_reports_names_draws_and_runs(folder):
     options = ["--runs", "tutorial_cd1_mrg_float64", "--updates", 12]
     result = compare(folder, *options)
@@ -588,17 +614,19 @@ def test_comparison_with_theano_live(folder):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [
-        (["--full"], "--full: .*10000: add --dataset"),
-        (["--dataset", "bars.npz"], "--dataset: .*bars.npz begins with other pictures"),
-        (["--tutorial", "."], "--tutorial: give --theano-python too"),
-        (["--tutorial", ".", "--theano-python", "x"], "--tutorial: there is no rbm.py in"),
-        (["--theano-python", "no python"], "--theano-python: no python: No such file"),
-        (["--theano-python", sys.executable], "--theano-python: .*No module named 'theano'"),
-        (["--updates", 0], "--updates: an integer"),
-        (["--theano-python", "x", "--dataset", "ten.npz"], "batch_size: at most .* 10, not 20"),
-        (["--runs", "all"], "--runs: invalid choice: 'all'"),
-    ],
+    mostly_slow(
+        [
+            (["--full"], "--full: .*10000: add --dataset"),
+            (["--dataset", "bars.npz"], "--dataset: .*bars.npz begins with other pictures"),
+            (["--tutorial", "."], "--tutorial: give --theano-python too"),
+            (["--tutorial", ".", "--theano-python", "x"], "--tutorial: there is no rbm.py in"),
+            (["--theano-python", "no python"], "--theano-python: no python: No such file"),
+            (["--theano-python", sys.executable], "--theano-python: .*No module named 'theano'"),
+            (["--updates", 0], "--updates: an integer"),
+            (["--theano-python", "x", "--dataset", "ten.npz"], "batch_size: at most .* 10, not 20"),
+            (["--runs", "all"], "--runs: invalid choice: 'all'"),
+        ]
+    ),
 )
 def test_comparison_refuses_bad_options(folder, small_data, options, message):
     with np.load(small_data) as bars:

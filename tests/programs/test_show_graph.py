@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from cases import mostly_slow
 from programs import check_refusal, run
 
 BEFORE, AFTER = "Before compilation", "After compilation"
@@ -190,17 +191,19 @@ def test_a_single_step_needs_no_scan_and_the_text_may_be_cut(show, pcd):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [
-        (["--k", 0], "--k: .*not 0"),
-        (["--k", 2**70], "--k: .*not "),
-        (["--n-visible", "many"], "--n-visible: .*not many"),
-        (["--n-hidden", 10**12], "--n-hidden: .*not 1000000000000"),
-        (["--algorithm", "sgd"], "--algorithm: .*sgd"),
-        (["--rewrites", "some"], "--rewrites: .*some"),
-        (["--depth", 0], "--depth: .*not 0"),
-        (["--output", "."], "this is a folder"),
-        (["--output", "/proc/graph/graph.html"], "/proc/graph: cannot write"),
-    ],
+    mostly_slow(
+        [
+            (["--k", 0], "--k: .*not 0"),
+            (["--k", 2**70], "--k: .*not "),
+            (["--n-visible", "many"], "--n-visible: .*not many"),
+            (["--n-hidden", 10**12], "--n-hidden: .*not 1000000000000"),
+            (["--algorithm", "sgd"], "--algorithm: .*sgd"),
+            (["--rewrites", "some"], "--rewrites: .*some"),
+            (["--depth", 0], "--depth: .*not 0"),
+            (["--output", "."], "this is a folder"),
+            (["--output", "/proc/graph/graph.html"], "/proc/graph: cannot write"),
+        ]
+    ),
 )
 def test_bad_options_are_refused_in_one_line(folder, options, message):
     result = run("show_graph.py", *options, cwd=folder)

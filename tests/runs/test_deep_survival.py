@@ -19,9 +19,8 @@ from runs import assert_same, die_in, started, wait_for, wait_for_line
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.runs.checkpoints import FILE, load_checkpoint
 
-# Graphs of many kinds, which would be compiled for minutes. Without the second one, a BLAS is
-# looked for.
-FLAGS = "mode=FAST_COMPILE,blas__ldflags="
+# Graphs of many kinds, which would be compiled for minutes; without the second one, in C.
+FLAGS = "mode=FAST_COMPILE,cxx="
 resume = partial(runs.resume, program="train_dbn.py", flags=FLAGS)
 # Eight updates an epoch: two epochs of two layers, three rows of samples, four of fine-tuning.
 SIZE = [
@@ -104,6 +103,7 @@ def test_kills_at_random_moments(folder, options, pytestconfig, capsys):
         print(f"\n{n_kills} of {n_kills} ended with the same bits, killed after {killed_at}")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_says_how_to_go_on_and_more_epochs_are_allowed(
     folder, options, uninterrupted
 ):
@@ -129,6 +129,7 @@ def test_a_stopped_run_says_how_to_go_on_and_more_epochs_are_allowed(
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_other_settings_and_labels_are_refused(folder, options, uninterrupted):
     """The pictures may stay the same."""
     before = contents(folder / "whole")
@@ -148,6 +149,7 @@ def test_other_settings_and_labels_are_refused(folder, options, uninterrupted):
     assert_same(contents(folder / "whole"), before)
 
 
+@pytest.mark.slow
 def test_other_versions_are_told(folder, uninterrupted):
     output = Path(shutil.copytree(folder / "whole", folder / "versions"))
     arrays, state = load_arrays(output / FILE)
@@ -172,6 +174,7 @@ def test_a_diverged_layer_keeps_the_checkpoint_before(folder, options):
     assert all(np.isfinite(array).all() for name, array in arrays.items() if "W" in name)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_reader_is_saved_between_samples(folder, options):
     output = folder / "unread"
     more = [*options, "--n-samples", 40, "--checkpoint-every", "10min", "--output", output]
@@ -183,6 +186,7 @@ def test_a_run_without_a_reader_is_saved_between_samples(folder, options):
     assert 0 < load_checkpoint(output)[1]["n_rows"] < 40
 
 
+@pytest.mark.slow
 def test_records_that_do_not_fit_are_refused(folder, uninterrupted):
     arrays, state = load_arrays(folder / "whole" / FILE)
     seconds = arrays["records/seconds"]

@@ -22,6 +22,7 @@ from timeit import timeit
 import numpy as np
 import pytensor
 import pytest
+from cases import mostly_slow
 from programs import ROOT, check_refusal, run, save_bars
 from runs import (
     DYING,
@@ -112,8 +113,8 @@ def uninterrupted(folder, options):
 
 LAST_SAVE = 1 + EPOCHS * UPDATES_AN_EPOCH + ROWS
 PLACES = {
-    "update 0": ("save", 0),
     "in an epoch": ("save", 10),
+    "update 0": ("save", 0),
     "at an epoch's end": ("save", UPDATES_AN_EPOCH),
     "after training": ("save", EPOCHS * UPDATES_AN_EPOCH),
     "between samples": ("save", EPOCHS * UPDATES_AN_EPOCH + 3),
@@ -121,8 +122,8 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", mostly_slow(KINDS))
+@pytest.mark.parametrize("place", mostly_slow(PLACES))
 def test_a_killed_run_goes_on_to_the_bit(folder, options, uninterrupted, kind, place):
     output = folder / f"killed, {kind}, {place}"
     die(*PLACES[place], options(KINDS[kind]), output, folder)
@@ -144,6 +145,7 @@ def test_a_run_killed_while_it_saves_goes_on(folder, options, uninterrupted, pla
     assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments(folder, options, uninterrupted, pytestconfig, capsys):
     """One run in ten is killed at any time, the others while they train, save and sample."""
     n_kills = pytestconfig.getoption("--kills")
@@ -209,15 +211,15 @@ def phase(output):
 
 
 STOPS = {
-    "compiling": (r"\.\.\. compiling: ", "0"),
     "training": (r"Training epoch 2,", r"[1-9]\d+"),
+    "compiling": (r"\.\.\. compiling: ", "0"),
     "sampling": (r"plotting sample  0", "900"),
 }
 
 
 @pytest.mark.parametrize(
     ("number", "moment"),
-    [*product([signal.SIGINT, signal.SIGTERM], STOPS), (signal.SIGHUP, "training")],
+    mostly_slow([*product([signal.SIGINT, signal.SIGTERM], STOPS), (signal.SIGHUP, "training")]),
 )
 def test_a_stopped_run_says_how_to_go_on(folder, options, uninterrupted, number, moment):
     line, n_updates = STOPS[moment]
@@ -237,7 +239,7 @@ def test_a_stopped_run_says_how_to_go_on(folder, options, uninterrupted, number,
     assert_same(contents(output), uninterrupted("PCD, MRG, float32", **long))
 
 
-@pytest.mark.parametrize("what", ["its reader", "its training curve"])
+@pytest.mark.parametrize("what", mostly_slow(["its reader", "its training curve"]))
 def test_a_run_that_loses_something_is_saved(folder, options, uninterrupted, what):
     """As in `train_rbm.py | head`, or when somebody tidies up."""
     long = dict(epochs=150, rows=60, checkpoint_every="10min")
@@ -269,9 +271,8 @@ def test_a_second_signal_ends_at_once_and_a_folder_has_one_run(folder, options):
         time.sleep(0.5)
         assert process.poll() is None, "the first signal waits until everything is saved"
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        process.wait()
-        assert process.returncode == -signal.SIGINT and time.monotonic() - began < 1
+        process.wait(timeout=60)  # a tenth of the time for which the disk hangs
+        assert process.returncode == -signal.SIGINT
     assert_whole(output)
     assert load_checkpoint(output)[1]["n_updates"] > 0
 
@@ -287,6 +288,7 @@ def unfinished(folder, options):
     return lambda name: Path(shutil.copytree(made, folder / name))
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_alone_and_more_epochs_go_on(folder, options, uninterrupted):
     output = folder / "more epochs"
     finished = [*options(epochs=2), "--output", output]
@@ -305,6 +307,7 @@ def test_a_finished_run_is_left_alone_and_more_epochs_go_on(folder, options, uni
     assert run("train_rbm.py", *finished, cwd=folder).returncode == 0
 
 
+@pytest.mark.slow
 def test_other_settings_and_data_are_refused(folder, unfinished, options):
     output = unfinished("refused")
     before = contents(output)
@@ -346,6 +349,7 @@ def test_a_changed_data_set_is_noticed_and_a_moved_one_is_not(
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_a_recipe_whose_rate_has_fallen_to_zero_has_no_more_epochs(folder, options):
     output = folder / "recipe"
     die("save", 10, options(ALL_KINDS["likelihood"]), output, folder)
@@ -353,6 +357,7 @@ def test_a_recipe_whose_rate_has_fallen_to_zero_has_no_more_epochs(folder, optio
     check_refusal(result, "--epochs: .*rate is zero")
 
 
+@pytest.mark.slow
 def test_checkpoints_of_other_formats_and_with_other_contents_are_refused(folder, unfinished):
     output = unfinished("formats")
     arrays, state = load_arrays(output / FILE)
@@ -402,6 +407,7 @@ def test_other_versions_are_told(folder, unfinished, uninterrupted):
     assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_fewer_versions_goes_on(folder, unfinished, uninterrupted):
     """As earlier programs wrote it, of which it is not known what else has changed."""
     output = unfinished("fewer versions")
@@ -509,6 +515,7 @@ def damages(data, count, rng):
         yield data[:place]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_a_damaged_checkpoint_is_refused_or_unharmed(folder, options, pytestconfig, size):
     """All bytes of a small one with --flips all, and 3,000 of one of 784 x 500 weights."""
@@ -538,6 +545,7 @@ def test_a_damaged_checkpoint_is_refused_or_unharmed(folder, options, pytestconf
     print(f"{size} checkpoint of {len(whole)} bytes: {refused} refused, {same} unharmed")
 
 
+@pytest.mark.slow
 def test_the_program_refuses_damaged_checkpoints_in_one_line(folder, unfinished):
     output = unfinished("damaged")
     whole = (output / FILE).read_bytes()
@@ -550,6 +558,7 @@ def test_the_program_refuses_damaged_checkpoints_in_one_line(folder, unfinished)
 # --- starved --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_checkpoint(folder, options, uninterrupted):
     """A limit that the checkpoint exceeds, then ones that only other files do."""
     kind = "CD, shared, float64"
@@ -572,6 +581,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(folder, options, uninterrupted):
     assert_same(contents(output), expected)
 
 
+@pytest.mark.slow
 def test_a_folder_that_goes_is_one_line(folder, options):
     output = folder / "gone"
     long = options(epochs=100_000, checkpoint_every="10min")
@@ -583,6 +593,7 @@ def test_a_folder_that_goes_is_one_line(folder, options):
     check_line(result, r"gone/.*: cannot be written \(No such file or directory\)")
 
 
+@pytest.mark.slow
 def test_what_cannot_fit_is_refused_with_the_figure(folder, data):
     for huge in (
         ["--n-hidden", 10**9],

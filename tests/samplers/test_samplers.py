@@ -9,6 +9,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from enumeration import EnumeratedRBM
 
 from rbm_sym import RBM, gibbs_chain
@@ -74,6 +75,7 @@ def test_what_is_held_may_differ_from_chain_to_chain(exact_and_rbm):
     assert len(np.unique(run(mask, ones)[:, ~mask])) == 2
 
 
+@pytest.mark.slow
 def test_what_is_held_may_be_drawn_in_the_same_graph(exact_and_rbm):
     """Said to be the same at every step, it is; and the first step already sees it."""
     _, rbm = exact_and_rbm
@@ -87,7 +89,7 @@ def test_what_is_held_may_be_drawn_in_the_same_graph(exact_and_rbm):
     assert (after[:, :, held] == drawn[:, held]).all()
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.35, 1.0])
+@pytest.mark.parametrize("beta", mostly_slow([0.35, 0.0, 1.0]))
 def test_the_tempered_weights_and_their_slope(exact_and_rbm, beta):
     exact, rbm = exact_and_rbm
     tempered = TemperedRBM(rbm, BASE_VBIAS)
@@ -150,6 +152,7 @@ def test_parallel_tempering_leaves_the_product_of_all_temperatures(exact_and_rbm
         assert abs(swap_rates[i] - rate) < 4.5 * error, (i, swap_rates, rate)
 
 
+@pytest.mark.parametrize("floatX", mostly_slow(["float32", "float64"]), indirect=True)
 def test_parallel_tempering_is_trained_like_any_model(floatX):
     rbm = RBM(n_visible=5, n_hidden=4)
     model = ParallelTempering(rbm, BETAS)

@@ -1,11 +1,14 @@
 """The streams against recorded Theano and against NumPy, compiled and in Python."""
 
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace, vectorize_graph
 from stream_calls import SEEDS, at_the_edge, chain_step, draws, excerpts
@@ -37,17 +40,21 @@ def recorded():
 
 # Every linker there is: the default one (numba), C with Python's help, and Python.
 MODES = {"numba": None, "cvm": Mode("cvm", "fast_run"), "py": Mode("py", None)}
+COMPILER = shutil.which("g++") or ""
 
 
-@pytest.mark.parametrize("linker", MODES)
+@pytest.mark.parametrize("floatX", mostly_slow(["float32", "float64"]), indirect=True)
+@pytest.mark.parametrize("linker", mostly_slow(MODES))
 @pytest.mark.parametrize("streams", STREAMS)
 def test_draws_are_theanos_to_the_last_bit(floatX, streams, linker, recorded):
-    p, mode = pt.matrix("p"), MODES[linker]
+    p = pt.matrix("p")
+    compiled = partial(pytensor.function, mode=MODES[linker])
     rng, chain_rng = streams(99), streams(99)
     calls = draws(rng, p, floatX, streams is RandomStreams)
-    function = pytensor.function([p], list(calls.values()), mode=mode)
     outputs, updates = gibbs_chain(chain_step(chain_rng, floatX), pt.round(p), n_steps=5)
-    chain = pytensor.function([p], outputs, updates=updates, mode=mode)
+    with pytensor.config.change_flags(cxx=COMPILER):
+        function = compiled([p], list(calls.values()))
+        chain = compiled([p], outputs, updates=updates)
     names = [*calls, "chain_0", "chain_1", "chain_2"]
     for row, seed in enumerate(SEEDS):
         rng.seed(seed)
@@ -59,6 +66,7 @@ def test_draws_are_theanos_to_the_last_bit(floatX, streams, linker, recorded):
                 np.testing.assert_array_equal(value, theanos, err_msg=name)
 
 
+@pytest.mark.parametrize("floatX", mostly_slow(["float32", "float64"]), indirect=True)
 @pytest.mark.parametrize("streams", STREAMS)
 def test_a_probability_that_equals_the_random_number_falls_as_in_theano(floatX, streams, recorded):
     """Where < and <= differ: chance comes to that once in 2**31 draws or more."""
