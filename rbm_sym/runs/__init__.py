@@ -6,9 +6,11 @@ this package share as well: command-line options, and output on the terminal.
 
 from rbm_sym.internal.minibatches import count_batches
 from rbm_sym.runs.checkpoints import CheckpointTimes, load_checkpoint
+from rbm_sym.runs.compiling import compile_now
 from rbm_sym.runs.curve import TrainingCurve, plot_training_curve
+from rbm_sym.runs.divergence import check_finite
 from rbm_sym.runs.early_stopping import EarlyStopping
-from rbm_sym.runs.run import Run, check_finite, compile_now, open_run
+from rbm_sym.runs.run import Run, open_run
 from rbm_sym.runs.samples import Samples
 from rbm_sym.runs.stages import Stage, epochs, in_order
 

@@ -17,12 +17,16 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_checkpoint(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The checkpoint in a run's folder.
+
+    Parameters
+    ----------
+    folder : str or path
 
     Returns
     -------
-    arrays : dict
+    arrays : dict from name to array
     state : dict, with "settings" and "versions" among its keys
 
     Raises
@@ -32,19 +36,18 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
 
     Examples
     --------
-    >>> from pathlib import Path
     >>> import pytensor
     >>> from rbm_sym.runs import epochs, load_checkpoint, open_run
     >>> w = pytensor.shared(8.0, name="w")
     >>> with open_run("plots", {"lr": 0.1}) as run:
     ...     run.restore([w], epochs(3, 20))
-    >>> arrays, state = load_checkpoint(Path("plots"))
+    >>> arrays, state = load_checkpoint("plots")
     >>> state["n_updates"], state["settings"]
     (0, {'lr': 0.1})
     >>> arrays["training/0 w"]
     array(8.)
     """
-    path = folder / FILE
+    path = Path(folder) / FILE
     arrays, state = load_arrays(path)
     found = state.get("format")
     if found != FORMAT:
