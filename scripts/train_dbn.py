@@ -23,13 +23,8 @@ from rbm_sym.internal.memory import check_memory
 from rbm_sym.models import save_model
 from rbm_sym.runs import EarlyStopping, Samples, compile_now, count_batches, in_order
 from rbm_sym.runs.filters import save_filters
-from rbm_sym.runs.options import (
-    add_run_options,
-    add_training_options,
-    open_program_run,
-    options_given,
-    whole_number,
-)
+from rbm_sym.runs.options import add_run_options, add_training_options, whole_number
+from rbm_sym.runs.program_run import open_program_run, options_given
 from rbm_sym.runs.samples import consecutive_pictures
 from rbm_sym.runs.terminal import one_line_errors
 from rbm_sym.streams import make_streams

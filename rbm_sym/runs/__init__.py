@@ -1,7 +1,8 @@
 """Training runs that are saved as they go, and that can be resumed whatever ended them.
 
-`open_run` is for training programs of your own. `options` and `terminal` have what the programs of
-this package share as well: command-line options, and output on the terminal.
+`open_run` is for training programs of your own. Three modules have what the programs of this
+package share as well: `options` of the command line, the `program_run` that they ask for, and
+output on the `terminal`.
 """
 
 from rbm_sym.internal.minibatches import count_batches
