@@ -20,6 +20,7 @@ from rbm_sym.checkpoint import checksum
 from rbm_sym.internal.arguments import check_learning_rate
 from rbm_sym.internal.files import whole_file
 from rbm_sym.internal.memory import check_memory
+from rbm_sym.internal.settings import shared_setting
 from rbm_sym.models import save_model
 from rbm_sym.runs import EarlyStopping, Samples, compile_now, count_batches, in_order
 from rbm_sym.runs.filters import save_filters
@@ -88,8 +89,7 @@ def train(args, run):
         # All streams of training have been made by now.
         training = [*dbn.params, *(r.vbias for r in dbn.rbm_layers), *top.theano_rng.states]
         chains = pytensor.shared(np.zeros((args.n_chains, top.n_visible), args.floatX))
-        # A shared variable, since a number would be part of the compiled code.
-        steps = pytensor.shared(np.int64(args.steps))
+        steps = shared_setting("steps", args.steps, "int64")
         sampling, sampling_updates = dbn.sample(chains, n_steps=steps)
 
         stages = stages_of_pretraining(args, n_batches)

@@ -15,6 +15,7 @@ from rbm_sym import RBM, load_data, save_picture
 from rbm_sym.checkpoint import checksum
 from rbm_sym.internal.arguments import check_learning_rate
 from rbm_sym.internal.memory import check_memory
+from rbm_sym.internal.settings import shared_setting
 from rbm_sym.likelihood.report import add_estimate_options, report_likelihood
 from rbm_sym.models import save_model
 from rbm_sym.recipe import cost_and_updates, initialize
@@ -227,14 +228,6 @@ def minibatch(args, train_x):
     index = pt.lscalar("index")
     batch_size = shared_setting("batch_size", args.batch_size, "int64")
     return index, train_x[index * batch_size : (index + 1) * batch_size]
-
-
-def shared_setting(name, value, dtype):
-    """A number as a shared variable.
-
-    A number would be part of the compiled code, and another value would need a new compilation.
-    """
-    return pytensor.shared(np.asarray(value, dtype=dtype), name=name)
 
 
 if __name__ == "__main__":

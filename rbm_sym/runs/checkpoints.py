@@ -106,7 +106,7 @@ class CheckpointTimes(NamedTuple):
         for part in text.split(","):
             match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:(min)(?:ute)?|(epoch))s?\s*", part)
             unit = match and (match[2] or match[3])
-            if not match or found[unit] is not None or (unit == "epoch" and not _counts(match[1])):
+            if not match or found[unit] is not None or (match[3] and not _is_count(match[1])):
                 raise ValueError(
                     f"minutes, epochs or both, as in 10min,1epoch, are needed, not {text!r}"
                 )
@@ -118,5 +118,5 @@ class CheckpointTimes(NamedTuple):
         return ",".join(minutes + ([] if self.epochs is None else [f"{self.epochs}epochs"]))
 
 
-def _counts(text):
+def _is_count(text):
     return text.isdecimal() and int(text) > 0

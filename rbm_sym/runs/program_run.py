@@ -16,7 +16,7 @@ from rbm_sym.runs.run import Run
 from rbm_sym.runs.terminal import one_line_errors
 
 # Options that do not change the results of a run, only where and when they are written.
-ELSEWHERE = ("output", "resume", "checkpoint_every")
+NO_SETTINGS = ("output", "resume", "checkpoint_every")
 # How sys.argv[0] begins if a program was started by the command and not by its file.
 COMMAND = "rbm-sym "
 
@@ -32,7 +32,7 @@ def options_given(parser, arguments=None):
 
 def settings_of(args):
     """The options that decide the results, as a dict that JSON can hold."""
-    return {name: value for name, value in vars(args).items() if name not in ELSEWHERE}
+    return {name: value for name, value in vars(args).items() if name not in NO_SETTINGS}
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def open_program_run(program, parser, given, may_grow, may_change=("dataset",), 
         # The name of a folder may contain characters that cannot be printed.
         sys.stdout.reconfigure(errors="backslashreplace")
     new = vars(parser.parse_args([])) | (defaults or {}) | given
-    with Interruption(is_programs=True) as interruption:
+    with Interruption(is_whole_program=True) as interruption:
         try:
             if "resume" not in given:
                 make_folder(new["output"])
@@ -68,17 +68,17 @@ def open_program_run(program, parser, given, may_grow, may_change=("dataset",), 
                     if args.resume is None:
                         refuse_unfinished(args.output)
                     else:
-                        interruption.last_words = lambda: how_to_go_on(
+                        interruption.last_words = lambda: how_to_resume(
                             args.output, "before it went on"
                         )
                         found = load_checkpoint(args.resume)
                         args = resumed(parser, given, found[1], program, may_grow, may_change)
-                args.dataset = found_from_elsewhere(args.dataset)
+                args.dataset = with_absolute_path(args.dataset)
                 run = Run(
                     program, args.output, settings_of(args), args.checkpoint_every, interruption,
                     found,
                 )  # fmt: skip
-                interruption.last_words = lambda: how_to_go_on(
+                interruption.last_words = lambda: how_to_resume(
                     args.output, f"after update {run.n_updates}"
                 )
                 with closing(run):
@@ -88,8 +88,8 @@ def open_program_run(program, parser, given, may_grow, may_change=("dataset",), 
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def found_from_elsewhere(dataset):
-    """The name of a data set that is also right if the run is resumed from another folder."""
+def with_absolute_path(dataset):
+    """The name of a data set, valid too where the run is resumed from another folder."""
     if dataset in ("", "digits", "mnist") or not Path(dataset).exists():
         return dataset
     return str(Path(dataset).absolute())
@@ -122,7 +122,7 @@ def resumed(parser, given, state, program, may_grow, may_change):
     # Parsed again, since the parser knows the type of each setting.
     before = parser.parse_args(as_arguments(settings))
     for name, now in given.items():
-        if name in ELSEWHERE or name in may_change:
+        if name in NO_SETTINGS or name in may_change:
             continue
         was = getattr(before, name)
         if now != was and not (name == may_grow and now > was):
@@ -147,7 +147,7 @@ def as_arguments(settings):
     return arguments
 
 
-def how_to_go_on(output, when):
+def how_to_resume(output, when):
     """The last words of a run that is stopped: the command that resumes it."""
     program = sys.argv[0]
     if not program.startswith(COMMAND):

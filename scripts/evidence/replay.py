@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 from recordings import run_settings
 
 from rbm_sym import RBM
+from rbm_sym.internal.settings import shared_setting
 from rbm_sym.runs import compile_now
 from rbm_sym.streams import make_streams
 
@@ -47,9 +48,9 @@ def prepare(args, pictures):
     chain = None
     if args.algorithm == "pcd":
         chain = pytensor.shared(np.zeros((args.batch_size, args.n_hidden), args.floatX))
-    # Shared variables, since numbers would be part of the compiled code.
-    lr = pytensor.shared(np.asarray(args.learning_rate, args.floatX))
-    k, batch_size = pytensor.shared(np.int64(args.k)), pytensor.shared(np.int64(args.batch_size))
+    lr = shared_setting("lr", args.learning_rate, args.floatX)
+    k = shared_setting("k", args.k, "int64")
+    batch_size = shared_setting("batch_size", args.batch_size, "int64")
     cost, updates = rbm.get_cost_updates(lr, chain, k)
     index = pt.lscalar("index")
     batch = pytensor.shared(pictures)[index * batch_size : (index + 1) * batch_size]
