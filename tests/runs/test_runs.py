@@ -237,6 +237,7 @@ def test_phases_records_and_samples(tmp_path):
         go_on(records={"error": ~is_second})
     arrays, _ = load_arrays(tmp_path / "checkpoint.npz")
     assert arrays["records/error"].shape == (3,)
+    assert arrays["sampling/0 chains"].tolist() == [3]
 
 
 def test_how_often_a_checkpoint_is_written():
