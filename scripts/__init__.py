@@ -4,8 +4,9 @@ In a checkout, run `python scripts/train_rbm.py`. With the package installed, th
 `rbm-sym train` runs the same program from anywhere.
 """
 
-import importlib
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 
 PROGRAMS = {
     "train": "train_rbm",
@@ -31,10 +32,10 @@ def main():
         print(f"rbm-sym: error: there is no program {name!r}\n{text}", file=sys.stderr)
         sys.exit(2)
     sys.argv = [f"rbm-sym {name}", *arguments]
-    importlib.import_module(f"{__name__}.{PROGRAMS[name]}").main()
+    import_module(f"{__name__}.{PROGRAMS[name]}").main()
 
 
 def summary(name):
     """The first line of a program's description."""
-    module = importlib.util.find_spec(f"{__name__}.{PROGRAMS[name]}")
+    module = find_spec(f"{__name__}.{PROGRAMS[name]}")
     return module.loader.get_source(module.name).split('"""')[1].splitlines()[0]

@@ -15,21 +15,17 @@ from itertools import pairwise, product
 import numpy as np
 import pytensor
 
-from rbm_sym import DBN, load_data, save_picture, tile_raster_images
+from rbm_sym import DBN, load_data, save_picture
 from rbm_sym.checkpoint import checksum
-from rbm_sym.images import picture_shape
 from rbm_sym.internal.arguments import check_learning_rate
 from rbm_sym.internal.files import whole_file
 from rbm_sym.internal.memory import check_memory
+from rbm_sym.internal.settings import shared_setting
 from rbm_sym.models import save_model
 from rbm_sym.runs import EarlyStopping, Samples, compile_now, count_batches, in_order
-from rbm_sym.runs.options import (
-    add_run_options,
-    add_training_options,
-    open_program_run,
-    options_given,
-    whole_number,
-)
+from rbm_sym.runs.filters import save_filters
+from rbm_sym.runs.options import add_run_options, add_training_options, whole_number
+from rbm_sym.runs.program_run import open_program_run, options_given
 from rbm_sym.runs.samples import consecutive_pictures
 from rbm_sym.runs.terminal import one_line_errors
 from rbm_sym.streams import make_streams
@@ -93,24 +89,24 @@ def train(args, run):
         # All streams of training have been made by now.
         training = [*dbn.params, *(r.vbias for r in dbn.rbm_layers), *top.theano_rng.states]
         chains = pytensor.shared(np.zeros((args.n_chains, top.n_visible), args.floatX))
-        # A shared variable, since a number would be part of the compiled code.
-        steps = pytensor.shared(np.int64(args.steps))
+        steps = shared_setting("steps", args.steps, "int64")
         sampling, sampling_updates = dbn.sample(chains, n_steps=steps)
 
         stages = stages_of_pretraining(args, n_batches)
         n_pretraining = n_batches * len(stages)
         stages = in_order([*stages, *stages_of_finetuning(args, n_labelled)])
         is_finetuning = np.array([stage.phase == FINE_TUNING for stage in stages])
-        samples = Samples(args.n_samples, *start.shape)
-        run.restore(
-            training, stages, checksum(dict(enumerate([*pictures, *labels]))), sampling_updates,
-            samples, samples_after=n_pretraining,
-            records={
-                "seconds": np.ones(len(stages), bool), "validation errors": is_finetuning,
-                "test errors": None,
-            },
-            curve=DeepCurve(args.output / "training_curve.csv"),
-        )  # fmt: skip
+        samples = Samples(
+            args.n_samples, *start.shape, variables=sampling_updates, after=n_pretraining
+        )
+        data = checksum(dict(enumerate([*pictures, *labels])))
+        records = {
+            "seconds": np.ones(len(stages), bool),
+            "validation errors": is_finetuning,
+            "test errors": None,
+        }
+        run.curve = DeepCurve(args.output / "training_curve.csv")
+        run.restore(training, stages, data, samples, records)
     if run.finished:
         print("... this run is finished")
         return
@@ -119,7 +115,7 @@ def train(args, run):
         pretrain(args, run, pretraining, training)
         with run.postponed():
             save_model(args.output / "pretrained.npz", dbn, run.settings)
-            save_filters(dbn.rbm_layers[0], args.output / "filters.png")
+            save_filters(dbn.rbm_layers[0].W.get_value(borrow=True), args.output / "filters.png")
         # Now, since fine-tuning for the classes spoils the model of the pictures.
         if samples.n_drawn == 0:
             below = dbn.rbm_layers[-1].input
@@ -322,17 +318,6 @@ def memory_needed(args, n_visible, n_classes, n_batches, n_labelled):
     picture = args.n_samples * args.n_chains * n_visible
     # The costs and the picture, and a copy of both while they are saved.
     return model + 2 * (8 * n_updates + picture) + STAGE_BYTES * n_stages
-
-
-def save_filters(rbm, path):
-    """A picture of the first hundred hidden units' weights."""
-    picture = tile_raster_images(
-        X=rbm.W.get_value(borrow=True).T,
-        img_shape=picture_shape(rbm.n_visible),
-        tile_shape=(10, 10),
-        tile_spacing=(1, 1),
-    )
-    save_picture(picture, path)
 
 
 if __name__ == "__main__":

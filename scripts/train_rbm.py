@@ -11,22 +11,18 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from rbm_sym import RBM, load_data, save_picture, tile_raster_images
+from rbm_sym import RBM, load_data, save_picture
 from rbm_sym.checkpoint import checksum
-from rbm_sym.images import picture_shape
 from rbm_sym.internal.arguments import check_learning_rate
 from rbm_sym.internal.memory import check_memory
+from rbm_sym.internal.settings import shared_setting
 from rbm_sym.likelihood.report import add_estimate_options, report_likelihood
 from rbm_sym.models import save_model
 from rbm_sym.recipe import cost_and_updates, initialize
 from rbm_sym.runs import Samples, compile_now, count_batches, epochs, plot_training_curve
-from rbm_sym.runs.options import (
-    add_run_options,
-    add_training_options,
-    open_program_run,
-    options_given,
-    whole_number,
-)
+from rbm_sym.runs.filters import save_filters
+from rbm_sym.runs.options import add_run_options, add_training_options, whole_number
+from rbm_sym.runs.program_run import open_program_run, options_given
 from rbm_sym.runs.samples import consecutive_pictures
 from rbm_sym.runs.terminal import one_line_errors
 from rbm_sym.streams import make_streams
@@ -89,10 +85,10 @@ def train(args, run):
         training, kept = make_graph(args, rbm, make_persistent_chain(args), train_x)
         steps = shared_setting("steps", STEPS, "int64")
         sampling, sampling_updates = rbm.sample(pytensor.shared(start, name="chains"), steps)
-        samples = Samples(args.n_samples, *start.shape)
+        samples = Samples(args.n_samples, *start.shape, variables=sampling_updates)
         data = checksum(dict(enumerate(pictures)))
         stages = epochs(args.epochs, n_batches)
-        run.restore(training["updates"], stages, data, sampling_updates, samples)
+        run.restore(training["updates"], stages, data, samples)
     if run.finished:
         print("... this run is finished")
         return
@@ -108,7 +104,8 @@ def train(args, run):
         for index in run.updates(epoch):
             run.record(update(index))
         run.say(f"Training {epoch}, cost is ", run.costs_of(epoch).mean())
-        save_filters(rbm, args.output / f"filters_at_epoch_{epoch.epoch}.png")
+        filters = args.output / f"filters_at_epoch_{epoch.epoch}.png"
+        save_filters(rbm.W.get_value(borrow=True), filters)
     print(f"Training took {run.seconds / 60:f} minutes")
 
     with run.postponed():
@@ -231,25 +228,6 @@ def minibatch(args, train_x):
     index = pt.lscalar("index")
     batch_size = shared_setting("batch_size", args.batch_size, "int64")
     return index, train_x[index * batch_size : (index + 1) * batch_size]
-
-
-def shared_setting(name, value, dtype):
-    """A number as a shared variable.
-
-    A number would be part of the compiled code, and another value would need a new compilation.
-    """
-    return pytensor.shared(np.asarray(value, dtype=dtype), name=name)
-
-
-def save_filters(rbm, path):
-    """A picture of the first hundred hidden units' weights."""
-    picture = tile_raster_images(
-        X=rbm.W.get_value(borrow=True).T,
-        img_shape=picture_shape(rbm.n_visible),
-        tile_shape=(10, 10),
-        tile_spacing=(1, 1),
-    )
-    save_picture(picture, path)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 import pytest
 import run_settings
 from enumeration import EnumeratedRBM, p_visible_of_stack, sigmoid
-from replay import REFERENCE, load_runs, record
+from recordings import REFERENCE, load_runs, record
 
 import rbm_sym
 from rbm_sym import DBN, MRG_RandomStreams, RandomStreams

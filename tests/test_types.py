@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from compare_tutorial import signature_here
 from programs import ROOT
+from signatures import signature_here
 
 import rbm_sym
 

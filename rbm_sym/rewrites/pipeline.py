@@ -30,7 +30,7 @@ from rbm_sym.rewrites.rounded_sample import rounded_sample
 ALL = "rbm_sym"
 
 
-class Stage(NamedTuple):
+class RewriteStage(NamedTuple):
     """Rewrites of nodes that act together, at one position among PyTensor's.
 
     again : whether they are also applied to nodes that they have made themselves
@@ -45,26 +45,26 @@ class Stage(NamedTuple):
 
 PIPELINE = [
     # Before equal products are merged, and before `one_column_replaced` looks for rounded pictures.
-    Stage(-0.5, "rbm_sym_rounded_sample", [rounded_sample], again=True),
+    RewriteStage(-0.5, "rbm_sym_rounded_sample", [rounded_sample], again=True),
     # Before the canonical form, which may replace the index by a copy with a check of its bounds.
-    Stage(0.5, "rbm_sym_one_column_replaced", [one_column_replaced], again=True),
+    RewriteStage(0.5, "rbm_sym_one_column_replaced", [one_column_replaced], again=True),
     # Before PyTensor decides how many steps of each result it keeps.
-    Stage(1.61, "rbm_sym_last_step_only", [last_step_only]),
+    RewriteStage(1.61, "rbm_sym_last_step_only", [last_step_only]),
     # After the scan has got its final form.
-    Stage(1.65, "rbm_sym_panels_for_scan", [panels_for_scan]),
-    Stage(1.66, "rbm_sym_panels_at_hand", [panels_at_hand]),
+    RewriteStage(1.65, "rbm_sym_panels_for_scan", [panels_for_scan]),
+    RewriteStage(1.66, "rbm_sym_panels_at_hand", [panels_at_hand]),
     # Before Dot is replaced, and before the multiplication can be fused with others.
-    Stage(46, "rbm_sym_matrix_sum", [matrix_sum, product_with_equal_numbers], again=True),
+    RewriteStage(46, "rbm_sym_matrix_sum", [matrix_sum, product_with_equal_numbers], again=True),
     # After the last rewrites that make arrays of one element.
-    Stage(46.5, "rbm_sym_number", [number]),
+    RewriteStage(46.5, "rbm_sym_number", [number]),
     # Late: the rewrites before these know Dot.
-    Stage(47, "rbm_sym_sparse_product", [sparse_product], again=True),
-    Stage(47.1, "rbm_sym_sum_of_product_and_bias", [sum_of_product_and_bias], again=True),
-    Stage(47.2, "rbm_sym_matrix_plus_products", [matrix_plus_products], again=True),
+    RewriteStage(47, "rbm_sym_sparse_product", [sparse_product], again=True),
+    RewriteStage(47.1, "rbm_sym_sum_of_product_and_bias", [sum_of_product_and_bias], again=True),
+    RewriteStage(47.2, "rbm_sym_matrix_plus_products", [matrix_plus_products], again=True),
     # Just before elementwise operations are fused into one loop.
-    Stage(47.5, "rbm_sym_vectorised_functions", [vectorised_functions], again=True),
+    RewriteStage(47.5, "rbm_sym_vectorised_functions", [vectorised_functions], again=True),
     # After all rewrites that build graphs, beside PyTensor's own for in-place Ops; every backend.
-    Stage(50.9, "rbm_sym_in_place", [in_place], tags=("fast_run", "inplace")),
+    RewriteStage(50.9, "rbm_sym_in_place", [in_place], tags=("fast_run", "inplace")),
 ]
 
 for stage in PIPELINE:

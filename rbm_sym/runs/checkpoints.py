@@ -17,12 +17,16 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_checkpoint(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The checkpoint in a run's folder.
+
+    Parameters
+    ----------
+    folder : str or path
 
     Returns
     -------
-    arrays : dict
+    arrays : dict from name to array
     state : dict, with "settings" and "versions" among its keys
 
     Raises
@@ -32,19 +36,18 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
 
     Examples
     --------
-    >>> from pathlib import Path
     >>> import pytensor
     >>> from rbm_sym.runs import epochs, load_checkpoint, open_run
     >>> w = pytensor.shared(8.0, name="w")
     >>> with open_run("plots", {"lr": 0.1}) as run:
     ...     run.restore([w], epochs(3, 20))
-    >>> arrays, state = load_checkpoint(Path("plots"))
+    >>> arrays, state = load_checkpoint("plots")
     >>> state["n_updates"], state["settings"]
     (0, {'lr': 0.1})
     >>> arrays["training/0 w"]
     array(8.)
     """
-    path = folder / FILE
+    path = Path(folder) / FILE
     arrays, state = load_arrays(path)
     found = state.get("format")
     if found != FORMAT:
@@ -103,7 +106,7 @@ class CheckpointTimes(NamedTuple):
         for part in text.split(","):
             match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:(min)(?:ute)?|(epoch))s?\s*", part)
             unit = match and (match[2] or match[3])
-            if not match or found[unit] is not None or (unit == "epoch" and not _counts(match[1])):
+            if not match or found[unit] is not None or (match[3] and not _is_count(match[1])):
                 raise ValueError(
                     f"minutes, epochs or both, as in 10min,1epoch, are needed, not {text!r}"
                 )
@@ -115,5 +118,5 @@ class CheckpointTimes(NamedTuple):
         return ",".join(minutes + ([] if self.epochs is None else [f"{self.epochs}epochs"]))
 
 
-def _counts(text):
+def _is_count(text):
     return text.isdecimal() and int(text) > 0

@@ -20,28 +20,28 @@ class TrainingCurve:
 
     Parameters
     ----------
-    path : path of the file
+    path : str or path of the file
 
     Examples
     --------
-    >>> from pathlib import Path
     >>> import pytensor
     >>> from rbm_sym.runs import TrainingCurve, epochs, open_run
     >>> w = pytensor.shared(8.0, name="w")
     >>> with open_run("plots") as run:
-    ...     run.restore([w], epochs(1, 2), curve=TrainingCurve(Path("costs.csv")))
+    ...     run.curve = TrainingCurve("costs.csv")
+    ...     run.restore([w], epochs(1, 2))
     ...     for epoch in run.stages():
     ...         for index in run.updates(epoch):
     ...             run.record(0.5 * index)
-    >>> print(Path("costs.csv").read_text())
+    >>> print(open("costs.csv").read())
     update,epoch,cost
     1,0,0.0
     2,0,0.5
     <BLANKLINE>
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
         self._n_stages: int | None = None
 
     def write(self, run: "Run") -> None:
@@ -66,23 +66,23 @@ class TrainingCurve:
         self._n_stages = len(ended)
 
 
-def plot_training_curve(costs: np.ndarray, n_visible: int, path: Path) -> None:
-    """Draw the costs, an array (epochs, updates in an epoch).
+def plot_training_curve(costs: np.ndarray, n_visible: int, path: str | Path) -> None:
+    """Draw the costs, an array (epochs, updates in an epoch), into the file `path`.
 
     PCD's cost is measured at one pixel in each update. So the mean over `n_visible` updates is
     drawn too. Without matplotlib, nothing is drawn, and a line says so.
 
     Examples
     --------
-    >>> from pathlib import Path
+    >>> import os
     >>> import numpy as np
     >>> from rbm_sym.runs import plot_training_curve
     >>> costs = np.random.RandomState(1).normal(loc=-80, size=(3, 100))
-    >>> plot_training_curve(costs, n_visible=20, path=Path("training_curve.png"))
-    >>> Path("training_curve.png").exists()
+    >>> plot_training_curve(costs, n_visible=20, path="training_curve.png")
+    >>> os.path.exists("training_curve.png")
     True
     """
-    plt = import_pyplot(path.name)
+    plt = import_pyplot(Path(path).name)
     if plt is None:
         return
 

@@ -21,7 +21,7 @@ class Interruption:
 
     Parameters
     ----------
-    is_programs : bool
+    is_whole_program : bool
         Whether the run is the whole program. If so, signals outside of `postponed` are handled here
         too, as long as this context is open. They end the process with a line that says how to
         resume. If not, as in a notebook, signals outside keep their former handlers.
@@ -32,28 +32,28 @@ class Interruption:
     last_words : function without arguments that returns the text to print at the end
     """
 
-    def __init__(self, is_programs=False):
+    def __init__(self, is_whole_program=False):
         self.asked = False
         self.last_words = lambda: "... stopped before training began"
-        self._is_programs = is_programs
+        self._is_whole_program = is_whole_program
         self._number = None
         self._postponed = False
 
     def __enter__(self):
-        if self._is_programs:
+        if self._is_whole_program:
             self._receive_all()
         return self
 
     def __exit__(self, *exception):
         # Only Python's own end is left, and a signal would turn it into a traceback.
-        if self._is_programs:
+        if self._is_whole_program:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
 
     @contextlib.contextmanager
     def postponed(self):
         """A context in which a signal only sets `asked`; the code inside has to look at it."""
-        others = {} if self._is_programs else self._receive_all()
+        others = {} if self._is_whole_program else self._receive_all()
         self._postponed = True
         try:
             yield
@@ -86,7 +86,7 @@ class Interruption:
         finally:
             # Even if the words cannot be printed. A program does not use sys.exit: the signal may
             # have come anywhere, as in a callback that ignores exceptions.
-            if self._is_programs:
+            if self._is_whole_program:
                 os._exit(status)
             sys.exit(status)
 

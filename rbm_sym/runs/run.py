@@ -18,7 +18,7 @@ that a run that was killed and resumed ends with the same bits.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from rbm_sym.runs.checkpoints import (
     load_checkpoint,
 )
 from rbm_sym.runs.curve import TrainingCurve
+from rbm_sym.runs.divergence import DIVERGED, check_finite
 from rbm_sym.runs.interruption import Interruption
 from rbm_sym.runs.samples import Samples
 from rbm_sym.runs.stages import Stage
@@ -44,7 +45,6 @@ from rbm_sym.runs.terminal import progress_bar
 from rbm_sym.runs.versions import changed_versions, versions
 
 UPDATES_BETWEEN_LOOKS = 100
-DIVERGED = "training has diverged; take a smaller learning rate"
 
 
 @contextmanager
@@ -128,18 +128,23 @@ def check_same_run(folder, state, program, settings):
 class Run:
     """A training run in a folder. `open_run` makes it.
 
+    Its life has five steps: open it, build all graphs, call `restore` once, loop over `stages` and
+    `updates`, call `finish`. It is saved on the way.
+
     Attributes
     ----------
     folder : path
     settings : dict
     settings_before : dict, the settings in the checkpoint; None for a new run
-    plan : list of Stage, all stages of the run
+    plan : list of Stage, all stages of the run; empty before `restore`
     n_updates : int, updates made so far
     costs : (all updates,) float64, NaN for updates not yet made
     records : {name: (stages,) float64}, further numbers about stages, NaN where there is none
     samples : Samples, or None
     seconds : float, the time spent in training
     finished : bool
+    curve : object with a method `write(run)`, called with each checkpoint
+        At first it is a TrainingCurve in training_curve.csv. Set another one before `restore`.
 
     Examples
     --------
@@ -166,13 +171,25 @@ class Run:
         found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None,
     ) -> None:
         self.program, self.folder, self.settings = program, folder, settings
-        self.interruption, self._found = interruption, found
         self.settings_before = found[1]["settings"] if found else None
+        self.plan: list[Stage] = []
+        self.n_updates, self.seconds, self.finished = 0, 0.0, False
+        self.costs = np.empty(0)
+        self.records: dict[str, np.ndarray] = {}
+        self.samples: Samples | None = None
+        self.curve: Any = TrainingCurve(folder / "training_curve.csv")
+        self._interruption, self._found = interruption, found
+        # What `restore` gets, beside the plan.
+        self._is_restored, self._data = False, ""
+        self._variables: dict[str, list[SharedVariable]] = {}
+        self._recorded_in: dict[str, np.ndarray | None] = {}
+        # The loop.
+        self._stage: Stage | None = None
+        self._began = 0.0
+        self._bar = ExitStack()
+        # Saving.
         self._every = checkpoint_every
         self._saved_at, self._epochs_since = time.monotonic(), 0
-        self.n_updates, self.seconds, self.finished = 0, 0.0, False
-        self._bar = ExitStack()
-        self._stage: Stage | None = None
 
     @property
     def path(self) -> Path:
@@ -186,11 +203,8 @@ class Run:
         training: Iterable[SharedVariable],
         stages: Iterable[Stage],
         data: str = "",
-        sampling: Iterable[SharedVariable] = (),
         samples: Samples | None = None,
-        samples_after: int | None = None,
         records: dict[str, np.ndarray | None] | None = None,
-        curve: Any = None,
     ) -> None:
         """Set the plan of the run, and restore its state from the checkpoint if there is one.
 
@@ -202,34 +216,36 @@ class Run:
             changes
         stages : list of Stage, in order, as from `epochs`; a resumed run may have more
         data : str that identifies the data, such as their `rbm_sym.checkpoint.checksum`
-        sampling : iterable of shared variables: all that the drawing of samples changes
-        samples : Samples, or None
-        samples_after : int, the number of updates after which samples are drawn; None for all
+        samples : Samples, or None for a run that draws none
         records : {name: stages that have this record}, or None
             The stages are an array of bool (stages,), or None if they are not known beforehand.
-        curve : object with a method `write(run)`, called with each checkpoint; None takes a
-            TrainingCurve in training_curve.csv
 
         Raises
         ------
         ValueError
             if the checkpoint does not fit; nothing has been changed then
+        RuntimeError
+            if it was called before
         """
-        self.plan, self._data = list(stages), data
-        self._variables = {"training": list(training), "sampling": list(sampling)}
+        if self._is_restored:
+            raise RuntimeError("run: restore was called before; call it once")
+        self.plan, self._data, self.samples = list(stages), data, samples
+        self._variables = {
+            "training": list(training),
+            "sampling": samples.variables if samples else [],
+        }
         # Filled, so that the memory is taken now and not bit by bit.
         self.costs = np.full(sum(stage.n_updates for stage in self.plan), np.nan)
         self._recorded_in = records or {}
         self.records = {name: np.full(len(self.plan), np.nan) for name in self._recorded_in}
-        self.samples = samples
-        self._samples_after = len(self.costs) if samples_after is None else samples_after
-        self.curve = curve or TrainingCurve(self.folder / "training_curve.csv")
-        if self._found is None:
+        found = self._found
+        if found:
+            self._take_over(*found)
+        self._found, self._is_restored = None, True
+        if not found:
             self.save_checkpoint()
         else:
-            arrays, state = self._found
-            self._take_over(arrays, state)
-            self._found = None
+            _, state = found
             print(f"... resuming after update {self.n_updates}")
             if changes := changed_versions(state["versions"]):
                 print(f"... other versions may round otherwise: {changes}")
@@ -239,6 +255,25 @@ class Run:
             self.curve.write(self)
 
     def _take_over(self, arrays, state):
+        values = self._values_that_fit(arrays, state)
+        for kind, found in values.items():
+            set_values(self._variables[kind], found)
+        if "sampling" in values:
+            self.samples.n_drawn = state["n_rows"]
+            self.samples.picture[:] = arrays["picture"]
+        self.n_updates, self.seconds = state["n_updates"], state["seconds"]
+        self.costs[: self.n_updates] = arrays["costs"]
+        for name, found in arrays_below("records", arrays).items():
+            self.records[name][: len(found)] = found
+        self.finished = state["finished"] and state["n_updates_in_all"] == len(self.costs)
+
+    def _values_that_fit(self, arrays, state):
+        """The values of variables in a checkpoint, when all of it has been checked.
+
+        Returns
+        -------
+        {"training" or "sampling": {name: array}}
+        """
         if state["data"] != self._data:
             raise ValueError(
                 f"--dataset: {self.settings.get('dataset', 'this')} is not the data of this run "
@@ -252,31 +287,25 @@ class Run:
                 f"with {len(self.costs)} and {n_rows}"
             )
         check_like("costs", arrays["costs"], self.costs[:n_updates])
-        records = arrays_below("records", arrays)
-        self._check_records(records, n_updates)
+        self._check_records(arrays_below("records", arrays), n_updates)
         values = {"training": arrays_below("training", arrays)}
         # If more updates now come before them, the samples are drawn anew, from another model.
-        if self.samples and state["updates_before_samples"] == self._samples_after:
+        if self.samples and state["updates_before_samples"] == self._updates_before_samples():
             if "picture" not in arrays:
                 raise ValueError(f"{self.path}: 'picture' is missing")
             check_like("picture", arrays["picture"], self.samples.picture)
             values["sampling"] = arrays_below("sampling", arrays)
         # A checkpoint from before the variables were made: they keep their initial values.
         if not n_updates and not values["training"]:
-            values = {}
-        for name, found in values.items():
-            check_values(self._variables[name], found)
+            return {}
+        for kind, found in values.items():
+            check_values(self._variables[kind], found)
+        return values
 
-        for name, found in values.items():
-            set_values(self._variables[name], found)
-        if "sampling" in values:
-            self.samples.n_drawn = n_drawn
-            self.samples.picture[:] = arrays["picture"]
-        self.n_updates, self.seconds = n_updates, state["seconds"]
-        self.costs[:n_updates] = arrays["costs"]
-        for name, found in records.items():
-            self.records[name][: len(found)] = found
-        self.finished = state["finished"] and state["n_updates_in_all"] == len(self.costs)
+    def _updates_before_samples(self):
+        if self.samples is None or self.samples.after is None:
+            return len(self.costs)
+        return self.samples.after
 
     def _check_records(self, records, n_updates):
         if list(records) != list(self.records):
@@ -303,7 +332,7 @@ class Run:
         left = self.stages_left(phase)
         if not left:
             return
-        with self.interruption.postponed():
+        with self._interruption.postponed():
             for stage in left:
                 yield stage
                 self._epochs_since += 1
@@ -362,10 +391,14 @@ class Run:
         self._began = now
 
     def rows(self) -> Iterator[int]:
-        """Go through the rows of samples that are left to draw; signals wait as in `stages`."""
-        if self.samples.n_drawn == self.samples.n_rows:
+        """Go through the rows of samples that are left to draw; signals wait as in `stages`.
+
+        Draw each row by `samples.draw`. A run without samples has none.
+        """
+        self._check_restored()
+        if self.samples is None or self.samples.n_drawn == self.samples.n_rows:
             return
-        with self.interruption.postponed():
+        with self._interruption.postponed():
             for row in range(self.samples.n_drawn, self.samples.n_rows):
                 yield row
                 self._pause()
@@ -373,16 +406,17 @@ class Run:
 
     def say(self, *words: object) -> None:
         """Print a line. If it cannot be written, the run is saved and ended at the next step."""
-        self.interruption.say(*words)
+        self._interruption.say(*words)
 
     def postponed(self) -> AbstractContextManager[None]:
         """A context in which signals wait, to write files that belong together."""
-        return self.interruption.postponed()
+        return self._interruption.postponed()
 
     # --- Stages and costs ---
 
     def stages_ended(self) -> list[Stage]:
         """The stages that have ended, in order."""
+        self._check_restored()
         return [stage for stage in self.plan if stage.end <= self.n_updates]
 
     def stages_left(self, phase: str | None = None) -> list[Stage]:
@@ -410,6 +444,7 @@ class Run:
 
     def save_checkpoint(self) -> None:
         """Write the checkpoint; the old one stays until the new one is complete on the disk."""
+        self._check_restored()
         arrays = {
             f"{kind}/{name}": array
             for kind, variables in self._variables.items()
@@ -427,7 +462,7 @@ class Run:
             "data": self._data,
             "n_updates": self.n_updates,
             "n_updates_in_all": len(self.costs),
-            "updates_before_samples": self._samples_after,
+            "updates_before_samples": self._updates_before_samples(),
             "seconds": self.seconds,
             "n_rows": self.samples.n_drawn if self.samples else 0,
             "finished": self.finished,
@@ -438,7 +473,7 @@ class Run:
     def finish(self, what: str = "training curve and checkpoint") -> None:
         """Note in the checkpoint that the run is finished, and print where its files are."""
         # A loop over stages that was left by `break` has not looked for signals.
-        self.interruption.end_if_asked()
+        self._interruption.end_if_asked()
         self.finished = True
         self.save_checkpoint()
         print(f"... {what} are in {self.folder}")
@@ -447,79 +482,17 @@ class Run:
         """Remove a progress bar that is still on the terminal."""
         self._bar.close()
 
+    def _check_restored(self):
+        if not self._is_restored:
+            raise RuntimeError("run: call restore first, when all graphs are made")
+
     def _pause(self):
         """Between two steps: save the run if it is time, and end if a signal has come."""
-        if self.interruption.asked or self._is_due():
+        if self._interruption.asked or self._is_due():
             self.save()
-        self.interruption.end_if_asked()
+        self._interruption.end_if_asked()
 
     def _is_due(self):
         by_epochs = self._every.epochs is not None and self._epochs_since >= self._every.epochs
         minutes = (time.monotonic() - self._saved_at) / 60
         return by_epochs or (self._every.minutes is not None and minutes >= self._every.minutes)
-
-
-def check_finite(variables: Iterable[SharedVariable]) -> None:
-    """Raise unless all numbers in shared variables are finite.
-
-    Raises
-    ------
-    FloatingPointError
-        with the name of the first variable that has an infinite or undefined number
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pytensor
-    >>> from rbm_sym.runs import check_finite
-    >>> check_finite([pytensor.shared(1.0, name="w")])
-    >>> check_finite([pytensor.shared(np.inf, name="w")])
-    Traceback (most recent call last):
-        ...
-    FloatingPointError: w holds infinite or undefined numbers: training has diverged; ...
-    """
-    for variable in variables:
-        value = variable.get_value(borrow=True)
-        if getattr(value, "dtype", np.dtype(int)).kind == "f" and not np.isfinite(value).all():
-            raise FloatingPointError(
-                f"{variable.name} holds infinite or undefined numbers: {DIVERGED}"
-            )
-
-
-def compile_now(
-    function: Callable,
-    updates: Iterable[SharedVariable],
-    arguments: Sequence = (0,),
-    meanwhile: Mapping[SharedVariable, Any] | tuple[()] = (),
-) -> None:
-    """Call a compiled function once, and undo its effect.
-
-    PyTensor makes a function's machine code at its first call. If that call is made here, it does
-    not count as training, and a signal during it ends the program at once.
-
-    Parameters
-    ----------
-    function : compiled function
-    updates : iterable of all shared variables that `function` changes, such as an update dictionary
-    arguments : sequence, the arguments of the call; by default the index of the first minibatch
-    meanwhile : dict from other shared variables to their values during the call, such as fewer
-        steps of a chain
-
-    Examples
-    --------
-    >>> import pytensor
-    >>> from rbm_sym.runs import compile_now
-    >>> w = pytensor.shared(8.0, name="w")
-    >>> updates = {w: 0.9 * w}
-    >>> train = pytensor.function([], w, updates=updates)
-    >>> compile_now(train, updates, arguments=())
-    >>> float(w.get_value())
-    8.0
-    """
-    meanwhile = dict(meanwhile)
-    before = {variable: variable.get_value() for variable in [*updates, *meanwhile]}
-    for variable, value in meanwhile.items():
-        variable.set_value(value)
-    function(*arguments)
-    for variable, value in before.items():
-        variable.set_value(value, borrow=True)

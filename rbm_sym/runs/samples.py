@@ -1,6 +1,9 @@
 """Samples as a picture: each row shows where the chains are, some steps after the row above."""
 
+from collections.abc import Iterable
+
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rbm_sym.images import picture_shape, tile_raster_images
 
@@ -32,10 +35,13 @@ class Samples:
     ----------
     n_rows, n_chains : int, at least 1
     n_pixels : int, of one sample
+    variables : iterable of shared variables, such as an update dictionary: all that drawing changes
+        A run saves them with its checkpoint. Samples that no run draws need none.
+    after : int, the number of updates of a run after which rows are drawn; None for all its updates
 
     Attributes
     ----------
-    n_rows : as above
+    n_rows, variables, after : as above
     n_drawn : int, rows drawn so far
     picture : uint8 array (height, width), black where nothing is drawn yet
 
@@ -49,8 +55,16 @@ class Samples:
     (1, (11, 14))
     """
 
-    def __init__(self, n_rows: int, n_chains: int, n_pixels: int) -> None:
+    def __init__(
+        self,
+        n_rows: int,
+        n_chains: int,
+        n_pixels: int,
+        variables: Iterable[SharedVariable] = (),
+        after: int | None = None,
+    ) -> None:
         self.n_rows, self.n_drawn = n_rows, 0
+        self.variables, self.after = list(variables), after
         self._tile_shape = height, width = picture_shape(n_pixels)
         self.picture = np.zeros(((height + 1) * n_rows + 1, (width + 1) * n_chains - 1), "uint8")
 

@@ -16,7 +16,11 @@ CLOSED_PIPE = 141
 
 @contextmanager
 def progress_bar(title, n_steps, unit=" updates", first=0):
-    """A function that moves a progress bar on and can show a cost; None without a terminal."""
+    """A context with a progress bar.
+
+    It gives a function that moves the bar on by one step and can show a cost, or None if there is
+    no terminal.
+    """
     if tqdm is None:
         yield None
         return

@@ -72,7 +72,7 @@ def blas_of(package):
 def source_of(folder):
     """A SHA-256 of the names and contents of all Python files of the package in a folder.
 
-    But for its programs, which lie elsewhere in a checkout.
+    Its programs are left out: in a checkout they lie in another folder.
     """
     digest = hashlib.sha256()
     programs = folder / "programs"

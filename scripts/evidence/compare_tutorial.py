@@ -5,18 +5,13 @@ tests/reference. With --theano-python, Theano computes them again.
 """
 
 import argparse
-import ast
 import csv
-import inspect
 import json
-import multiprocessing
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
 from pathlib import Path
@@ -24,18 +19,17 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from replay import REFERENCE, cost_differences, first_above, load_runs, record, replay, snapshots
+from recordings import REFERENCE, load_runs, record, stream_calls
+from replay import cost_differences
+from signatures import TRAIN, compare_signatures, signatures_of
+from whole_runs import compare_runs, make_runs
 
 import rbm_sym
 from rbm_sym.datasets import read_arrays
 from rbm_sym.internal.files import make_folder, whole_file
 from rbm_sym.runs import count_batches
-from rbm_sym.runs.curve import import_pyplot
-from rbm_sym.runs.options import option, some_name, some_path, whole_number
+from rbm_sym.runs.options import some_name, some_path, whole_number
 from rbm_sym.runs.terminal import one_line_errors
-
-sys.path.insert(0, str(REFERENCE))
-import stream_calls
 
 RUNS = [
     "tutorial_pcd15_mrg_float64",
@@ -45,9 +39,6 @@ RUNS = [
 ]
 FLOAT32 = "tutorial_pcd15_mrg_float32"
 STREAM_CALLS = ["uniform_symbolic_size", "normal_even", "binomial_symbolic_size"]
-# The tutorial's program is a function with arguments; ours has options.
-TRAIN = Path(__file__).resolve().parents[1] / "train_rbm.py"
-OPTIONS = {"training_epochs": "epochs", "output_folder": "output"}
 
 
 def main():
@@ -172,129 +163,6 @@ def machine():
     )
 
 
-# --- Names and signatures --------------------------------------------------------------------
-
-
-def compare_signatures(report, signatures):
-    report.write("", "## Names and signatures")
-    rows = []
-    for name, there in signatures.items():
-        here = signature_here(name, there)
-        if here is None:
-            rows.append([f"`{name}{there}`", "", "not here"])
-        else:
-            rows.append([f"`{name}{there}`", f"`{here}`", verdict(there, here)])
-    report.table(["there", "here", ""], rows)
-
-
-def signature_here(name, there):
-    """Our signature of a function, as text; None if it is not here.
-
-    `there` is the tutorial's signature.
-    """
-    if name == "test_rbm":
-        defaults = option_defaults()
-        ours = {key: option(OPTIONS.get(key, key)) for key in parameters_of(there)}
-        shared = {key: defaults[name] for key, name in ours.items() if name in defaults}
-        return "(" + ", ".join(f"{key}={value}" for key, value in shared.items()) + ")"
-    found = rbm_sym
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if found is None:
-        return None
-    parameters = inspect.signature(found).parameters.values()
-    # Without annotations, which the tutorial has none of.
-    parameters = [p.replace(annotation=p.empty) for p in parameters if p.name != "self"]
-    return str(inspect.Signature(parameters))
-
-
-def option_defaults():
-    """The options of train_rbm.py and their defaults, as Python writes them: {option: text}."""
-    command = [sys.executable, TRAIN, "--help"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = [
-        (re.match(r"--[\w-]+", entry), re.search(r"\(default:\s+(\S+)\)", entry))
-        for entry in re.split(r"^  (?=--)", text, flags=re.MULTILINE)
-    ]
-    return {name[0]: as_text(default[1]) for name, default in found if name and default}
-
-
-def as_text(default):
-    try:
-        return repr(ast.literal_eval(default))
-    except (ValueError, SyntaxError):
-        return repr(default)
-
-
-def verdict(there, here):
-    """A text on what a caller has to change from `there` to `here`, two signatures as text."""
-    there, here = parameters_of(there), parameters_of(here)
-    words = []
-    if missing := [name for name in there if name not in here]:
-        words.append(f"without {', '.join(missing)}")
-    if more := [name for name in here if name not in there]:
-        words.append(f"also {', '.join(more)}")
-    shared = [name for name in there if name in here]
-    if shared != [name for name in here if name in there]:
-        words.append("in another order")
-    words += [f"{name} defaults to {here[name]}" for name in shared if here[name] != there[name]]
-    return "; ".join(words) or "same"
-
-
-def parameters_of(signature):
-    """{parameter: its default as text, or None}, in order."""
-    arguments = ast.parse(f"def f{signature}: pass").body[0].args
-    names = [a.arg for a in arguments.posonlyargs + arguments.args]
-    defaults = [None] * (len(names) - len(arguments.defaults))
-    defaults += [ast.unparse(default) for default in arguments.defaults]
-    parameters = dict(zip(names, defaults, strict=True))
-    if arguments.kwarg:
-        parameters["**" + arguments.kwarg.arg] = None
-    return parameters
-
-
-def signatures_of(folder):
-    """The signatures in a user's copy of the tutorial: its RBM, and the functions that it uses."""
-    found = {}
-    for file, wanted in (
-        ("rbm.py", ["RBM", "test_rbm"]),
-        ("logistic_sgd.py", ["load_data"]),
-        ("utils.py", ["scale_to_unit_interval", "tile_raster_images"]),
-    ):
-        path = folder / file
-        if not path.is_file():
-            if file == "rbm.py":
-                raise ValueError(f"--tutorial: there is no rbm.py in {folder}")
-            continue
-        try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-        except (SyntaxError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"--tutorial: {path} is not a program of Python 3 ({error}); take the tutorial's "
-                "version of 2016"
-            ) from None
-        for node in tree.body:
-            if getattr(node, "name", None) in wanted:
-                found |= {name: as_signature(function) for name, function in functions_of(node)}
-    return found
-
-
-def functions_of(node):
-    """Pairs (name, syntax tree) of a function, or of a class's methods."""
-    if isinstance(node, ast.FunctionDef):
-        yield node.name, node
-        return
-    for method in node.body:
-        if isinstance(method, ast.FunctionDef):
-            is_init = method.name == "__init__"
-            yield node.name if is_init else f"{node.name}.{method.name}", method
-
-
-def as_signature(function):
-    function.args.args = [a for a in function.args.args if a.arg != "self"]
-    return f"({ast.unparse(function.args)})"
-
-
 # --- Random streams --------------------------------------------------------------------------
 
 
@@ -326,141 +194,7 @@ def in_short(values):
     return " ".join(np.format_float_positional(value, unique=True) for value in values[:2]) + " …"
 
 
-# --- Whole runs ------------------------------------------------------------------------------
-
-
-def make_runs(args, there, pictures, at_once):
-    """Repeat each run by `replay.replay`; yields (name, arrays, milliseconds)."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once, mp_context=context) as pool:
-        made = {
-            name: pool.submit(replay, there[name]["settings"], pictures, args.updates)
-            for name in args.runs
-        }
-        try:
-            for name, run in made.items():
-                print(f"... {name}: compiling and training", flush=True)
-                yield name, *run.result()
-        finally:
-            # If the report is ended, runs that have not begun are cancelled.
-            pool.shutdown(cancel_futures=True)
-
-
-def compare_runs(report, made, there, own, n_visible):
-    report.write("", "## Runs from the same seed", "")
-    report.write(
-        f"The tutorial's settings: {n_visible} visible and 500 hidden units, batches of 20 in file "
-        "order, learning rate 0.1, seed 123. Parameters: the largest difference, relative to the "
-        "largest entry. Chain: bits of the persistent chain that are the same. Theano's softplus "
-        "is cut off above 16, where it is 1e-7 off; ours is nearer to the truth, and the costs of "
-        "PCD, which do not act on training, differ by up to that."
-    )
-    curves, horizons, speeds = {}, [], []
-    for name, here, milliseconds in made:
-        facts = there[name]["settings"]
-        report.write("", f"### {title(facts)}", "", origin(facts, "live" in there[name]))
-        report.table(
-            ["update", "cost there", "cost here", "difference", "parameters", "chain"],
-            run_rows(here, there[name]),
-        )
-        ours = cost_differences(here["costs"], there[name]["costs"])
-        theanos = own.get(name, [])
-        curves[title(facts)] = ours, theanos
-        horizons.append([title(facts), len(ours)])
-        for tolerance in (1e-6, 0.1):
-            horizons[-1] += [horizon(tolerance, runs) for runs in ([ours], theanos) if runs]
-        if "live" in there[name]:
-            theirs = facts["milliseconds an update"]
-            times = (theirs, milliseconds, theirs / milliseconds)
-            speeds.append([title(facts), *(f"{value:.1f}" for value in times)])
-    report.write("", "### Where they part")
-    report.write(
-        "",
-        "The first update whose cost differs by more than a millionth, which is rounding, and by "
-        "more than a tenth, which is a sample that fell otherwise. From there on two runs are "
-        "two draws of one process.",
-    )
-    header = ["run", "updates", "1e-6: here", "0.1: here"]
-    if theanos:
-        report.write(
-            "Theano parts from itself in the same way, when its OpenBLAS uses the kernels for "
-            f"other processors, of which {len(theanos)} are recorded."
-        )
-        header = ["run", "updates", "1e-6: here", "Theano itself", "0.1: here", "Theano itself"]
-    report.table(header, horizons)
-    if plot_differences(curves, report.path.with_name("differences.png")):
-        report.write("![differences](differences.png)")
-    if speeds:
-        report.write(
-            "", "### Speed", "", "One after the other on this machine, monitoring included."
-        )
-        report.table(["run", "Theano, ms an update", "here, ms an update", "ratio"], speeds)
-
-
-def origin(facts, is_live):
-    """A text on the versions with which Theano made a run."""
-    how = "now" if is_live else "recorded"
-    return (
-        f"There ({how}): Theano {facts['theano']}, NumPy {facts['numpy']}, Python "
-        f"{facts['python']}, BLAS: {facts['blas']}."
-    )
-
-
-def title(settings):
-    algorithm = f"{settings['algorithm'].upper()}-{settings['k']}"
-    return f"{algorithm}, {settings['stream']} streams, {settings['floatX']}"
-
-
-def run_rows(here, there):
-    differences = cost_differences(here["costs"], there["costs"])
-    states = {update: state for update, *state in snapshots(here, there)}
-    last = len(differences)
-    for update in sorted({1, 10, 100, 250, 500, 750, 1000, last}):
-        if update > last:
-            continue
-        parameters, same_bits = states.get(update, (None, None))
-        yield [
-            update, f"{there['costs'][update - 1]:.10f}", f"{here['costs'][update - 1]:.10f}",
-            f"{differences[update - 1]:.0e}",
-            "" if parameters is None else f"{parameters:.0e}",
-            "" if same_bits is None else "all" if same_bits == 1 else f"{same_bits:.1%}",
-        ]  # fmt: skip
-
-
-def horizon(tolerance, runs):
-    """A text on the first updates whose costs differ by more than `tolerance`."""
-    found = {first_above(tolerance, differences) for differences in runs}
-    longest = max(len(differences) for differences in runs)
-    updates = sorted(found - {None}) + [f"not in {longest}"] * (None in found)
-    return " or ".join(map(str, updates))
-
-
-def plot_differences(curves, path):
-    """Draw the differences of costs: ours from Theano's, and Theano's from one another."""
-    plt = import_pyplot("picture")
-    if plt is None:
-        return False
-
-    figure, axes = plt.subplots(
-        len(curves), figsize=(8, 2.2 * len(curves)), sharex=True, layout="constrained"
-    )
-    for panel, (run, (ours, theanos)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
-        labels = [None if i else "Theano from itself" for i in range(len(theanos))]
-        labels.append("here from Theano")
-        colours = ["tab:blue"] * len(theanos) + ["tab:orange"]
-        for values, label, colour in zip([*theanos, ours], labels, colours, strict=True):
-            updates = np.arange(1, len(values) + 1)
-            panel.semilogy(
-                updates, np.maximum(values, 1e-17), linewidth=0.8, label=label, color=colour
-            )
-        panel.axhline(1e-6, color="grey", linewidth=0.5)
-        panel.set_title(run, fontsize="medium")
-        panel.set_ylabel("difference of cost")
-    np.atleast_1d(axes)[0].legend(loc="lower right", fontsize="small")
-    np.atleast_1d(axes)[-1].set_xlabel("update")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return True
+# --- Theano now --------------------------------------------------------------------------------
 
 
 def record_live(args, pictures):
@@ -468,7 +202,7 @@ def record_live(args, pictures):
 
     Returns
     -------
-    live : runs as from `replay.load_runs`, each with "live"
+    live : runs as from `load_runs`, each with "live"
     drawn : dict of arrays, the draws of record_streams.py
     """
     with tempfile.TemporaryDirectory() as folder:

@@ -40,9 +40,9 @@ def rbm_sym_graph(*arguments, **options):
 
 def rbm_sym_training(
     data, n_hidden, batch_size, k,
-    persistent=True, monitoring=True, without=None, dtype="float32",
+    persistent=True, monitoring=True, left_out=None, dtype="float32",
 ):  # fmt: skip
-    """The update, the RBM and the persistent chain; `without` is a rewrite to leave out."""
+    """The update, the RBM and the persistent chain; `left_out` is a rewrite, or ALL of them."""
     import pytensor
     import pytensor.tensor as pt
 
@@ -58,14 +58,14 @@ def rbm_sym_training(
     cost, updates = rbm.get_cost_updates(lr=LEARNING_RATE, persistent=chain, k=k)
     index = pt.lscalar("index")
     batch = pytensor.shared(data.astype(dtype))[index * batch_size : (index + 1) * batch_size]
-    with leave_out(without):
+    with leave_out(left_out):
         update = pytensor.function(
             [index], cost if monitoring else None, updates=updates, givens={rbm.input: batch}
         )
     return update, rbm, chain
 
 
-def rbm_sym_samples(data, n_hidden, batch_size, k, without=None):
+def rbm_sym_samples(data, n_hidden, batch_size, k, left_out=None):
     """No training, but `k` steps of `gibbs_vhv` from pictures, in a briefly trained model."""
     import pytensor
 
@@ -77,14 +77,16 @@ def rbm_sym_samples(data, n_hidden, batch_size, k, without=None):
     chain = pytensor.shared(data[:batch_size])
     steps, updates = rbm_sym.gibbs_chain(rbm.gibbs_vhv, chain, k)
     mean, sample = steps[4][-1], steps[5][-1]
-    with leave_out(without):
+    with leave_out(left_out):
         sampling = pytensor.function([], mean, updates=updates | {chain: sample})
     return lambda index: sampling()
 
 
 @contextmanager
 def leave_out(name):
-    """A context in which functions are compiled without this rewrite; None leaves out nothing.
+    """A context in which functions are compiled without this rewrite, or without ALL.
+
+    None leaves out nothing.
 
     Without all of them, PyTensor's own sums may add up numbers in any order, as is its default.
     """

@@ -1,58 +1,17 @@
-"""Repeat the runs that were recorded on Theano, and compare the results.
-
-The recordings, the settings of the runs and the programs that made them are in tests/reference.
-"""
+"""Repeat the runs that were recorded on Theano, and compare the results."""
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from recordings import run_settings
 
 from rbm_sym import RBM
+from rbm_sym.internal.settings import shared_setting
 from rbm_sym.runs import compile_now
 from rbm_sym.streams import make_streams
-
-REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "reference"
-sys.path.insert(0, str(REFERENCE))
-import run_settings  # noqa: E402
-
-
-def load_runs(path=REFERENCE / "runs.npz"):
-    """The recorded runs: a dict from name to a dict of arrays and `settings`."""
-    runs = {}
-    with np.load(path) as file:
-        for key in file:
-            name, array = key.split("/")
-            runs.setdefault(name, {})[array] = file[key]
-    for run in runs.values():
-        run["settings"] = json.loads(str(run["settings"]))
-    return runs
-
-
-def record(python, script, output, *arguments):
-    """Let a Python that has Theano write the recording `output`.
-
-    Raises
-    ------
-    ValueError
-        with the last line of the script's error message, or if there is no such program
-    """
-    command = [str(part) for part in (python, REFERENCE / script, output, *arguments)]
-    environment = {"THEANO_FLAGS": "device=cpu"} | os.environ
-    try:
-        process = subprocess.run(command, env=environment, capture_output=True, text=True)
-    except OSError as error:
-        raise ValueError(f"{python}: {error.strerror}") from None
-    if process.returncode:
-        reason = (process.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ValueError(f"{python} stopped: {reason}")
 
 
 def replay(settings, pictures, n_updates=None):
@@ -89,9 +48,9 @@ def prepare(args, pictures):
     chain = None
     if args.algorithm == "pcd":
         chain = pytensor.shared(np.zeros((args.batch_size, args.n_hidden), args.floatX))
-    # Shared variables, since numbers would be part of the compiled code.
-    lr = pytensor.shared(np.asarray(args.learning_rate, args.floatX))
-    k, batch_size = pytensor.shared(np.int64(args.k)), pytensor.shared(np.int64(args.batch_size))
+    lr = shared_setting("lr", args.learning_rate, args.floatX)
+    k = shared_setting("k", args.k, "int64")
+    batch_size = shared_setting("batch_size", args.batch_size, "int64")
     cost, updates = rbm.get_cost_updates(lr, chain, k)
     index = pt.lscalar("index")
     batch = pytensor.shared(pictures)[index * batch_size : (index + 1) * batch_size]

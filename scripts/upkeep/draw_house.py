@@ -136,12 +136,14 @@ def is_programs(room):
 
 
 def with_tracks(numbers, imports):
-    """The floors, and the arrows as what they pass: a place of its own on each floor between.
+    """The rooms on their floors, and the way of each arrow through the floors.
+
+    On each floor between its two rooms, an arrow has a place of its own, a track.
 
     Returns
     -------
     floors : list of lists, from the ground, of rooms and of tracks (from, to, floor)
-    edges : list of lists, each the way of an arrow
+    edges : list of lists, each a room, the tracks of an arrow, and the room that it leads to
     """
     floors = [[] for _ in range(1 + max(numbers.values()))]
     for room in sorted(imports):

@@ -9,17 +9,8 @@ import pytensor
 import pytest
 from cases import mostly_slow
 from enumeration import sigmoid
-from replay import (
-    REFERENCE,
-    cost_differences,
-    difference,
-    first_above,
-    load_runs,
-    prepare,
-    record,
-    replay,
-    snapshots,
-)
+from recordings import REFERENCE, load_runs, record
+from replay import cost_differences, difference, first_above, prepare, replay, snapshots
 
 import rbm_sym
 from rbm_sym.datasets import read_arrays

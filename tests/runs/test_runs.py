@@ -188,6 +188,19 @@ def test_an_update_must_be_recorded(tmp_path):
                     pass
 
 
+def test_a_run_is_restored_once_and_before_its_loop(tmp_path):
+    with open_run(tmp_path) as run:
+        for use in (lambda: next(run.stages()), lambda: next(run.rows()), run.finish):
+            with pytest.raises(RuntimeError, match="call restore first"):
+                use()
+        assert not (tmp_path / "checkpoint.npz").exists()
+        run.restore(Counter().updates, epochs(1, 4))
+        assert list(run.rows()) == []
+        with pytest.raises(RuntimeError, match="restore was called before"):
+            run.restore(Counter().updates, epochs(2, 4))
+    assert load_checkpoint(str(tmp_path))[1]["n_updates_in_all"] == 4
+
+
 def test_phases_records_and_samples(tmp_path):
     """Two phases with a note at each end of the second, and rows of samples between them."""
     stages = in_order([("first", 0, 2), ("second", 0, 1), ("second", 1, 1)])
@@ -195,12 +208,11 @@ def test_phases_records_and_samples(tmp_path):
     counter, chains = Counter(), pytensor.shared(np.zeros(1), name="chains")
 
     def go_on(stop_at_row=None, records=None):
-        samples = Samples(3, 2, 4)
+        samples = Samples(3, 2, 4, variables=[chains], after=2)
         with open_run(tmp_path, checkpoint_every=EVERY_UPDATE) as run:
             run.restore(
-                counter.updates, stages, sampling=[chains], samples=samples, samples_after=2,
-                records=records or {"error": is_second},
-            )  # fmt: skip
+                counter.updates, stages, samples=samples, records=records or {"error": is_second}
+            )
             for stage in run.stages("first"):
                 for index in run.updates(stage):
                     run.record(counter.update(index))
@@ -225,6 +237,7 @@ def test_phases_records_and_samples(tmp_path):
         go_on(records={"error": ~is_second})
     arrays, _ = load_arrays(tmp_path / "checkpoint.npz")
     assert arrays["records/error"].shape == (3,)
+    assert arrays["sampling/0 chains"].tolist() == [3]
 
 
 def test_how_often_a_checkpoint_is_written():
