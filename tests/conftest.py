@@ -35,7 +35,7 @@ def pytest_addoption(parser):
     group.addoption("--kills", type=int, default=10, help="runs killed at random moments")
     group.addoption("--flips", default="300", help='places of a checkpoint damaged, or "all"')
     group.addoption("--fuzz-inputs", type=int, default=2000, help="damaged data files")
-    group.addoption("--graphs", type=int, default=4, help="graphs drawn at random")
+    group.addoption("--graphs", type=int, default=2, help="graphs drawn at random")
     group.addoption("--first-graph", type=int, default=0, help="the seed of the first of them")
     group.addoption("--soak-minutes", type=float, default=3, help="minutes of one long run")
 

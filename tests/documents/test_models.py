@@ -410,6 +410,7 @@ def test_deep_boltzmann_machine(deep):
     )
 
 
+@pytest.mark.slow
 def test_an_update_of_a_deep_boltzmann_machine(deep):
     """PCD-2 with the same draws, and what is inferred held constant: cost, chain, parameters."""
     names, start = deep
@@ -442,6 +443,7 @@ def test_a_chain_of_a_deep_boltzmann_machine(deep):
     assert_chain_stays(names.deep, x, weights / weights.sum())
 
 
+@pytest.mark.slow
 def test_a_deep_boltzmann_machine_without_rewrites(deep):
     names, _ = deep
     assert_same_without_rewrites(
@@ -651,6 +653,7 @@ def test_updates_composed_otherwise_without_rewrites(page):
     )
 
 
+@pytest.mark.slow
 def test_training_by_parallel_tempering(page):
     """The RBM learns, and neighbours trade; the distribution is tested with the sampler."""
     names = page["train_tempered"]

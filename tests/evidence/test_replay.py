@@ -41,7 +41,9 @@ def assert_same(here, there, cost=2e-7, parameters=1e-8):
         assert difference(here[name], there[name]) <= tolerance, name
 
 
-@pytest.mark.parametrize("name", ["tutorial_pcd15_mrg_float64", "tutorial_cd1_shared_float64"])
+@pytest.mark.parametrize(
+    "name", mostly_slow(["tutorial_pcd15_mrg_float64", "tutorial_cd1_shared_float64"])
+)
 def test_the_tutorials_first_hundred_updates(name, pictures):
     here, _ = replay(RUNS[name]["settings"], pictures, 100)
     assert_same(here, RUNS[name], parameters=1e-11)
@@ -55,7 +57,8 @@ def test_the_tutorials_first_500_updates(name, pictures):
     assert_same(here, RUNS[name])
 
 
-@pytest.mark.parametrize("name", mostly_slow(OTHERS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
 def test_other_settings_and_samples(name, pictures):
     settings = RUNS[name]["settings"]
     here, _ = replay(settings, pictures)

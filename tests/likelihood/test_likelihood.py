@@ -3,6 +3,7 @@
 import numpy as np
 import pytensor
 import pytest
+from cases import mostly_slow
 from enumeration import EnumeratedRBM, all_states
 
 from rbm_sym import RBM
@@ -191,6 +192,7 @@ def test_extreme_biases(double):
     assert abs(found.log_partition - exact_log_partition(rbm)) < 1
 
 
+@pytest.mark.parametrize("floatX", mostly_slow(["float64", "float32"]), indirect=True)
 def test_floats_of_either_size(floatX):
     """A larger model, from the mean of data too: exact and estimated within 4 standard errors.
 

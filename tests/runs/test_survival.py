@@ -239,7 +239,8 @@ def test_a_stopped_run_says_how_to_go_on(folder, options, uninterrupted, number,
     assert_same(contents(output), uninterrupted("PCD, MRG, float32", **long))
 
 
-@pytest.mark.parametrize("what", mostly_slow(["its reader", "its training curve"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["its reader", "its training curve"])
 def test_a_run_that_loses_something_is_saved(folder, options, uninterrupted, what):
     """As in `train_rbm.py | head`, or when somebody tidies up."""
     long = dict(epochs=150, rows=60, checkpoint_every="10min")
@@ -329,6 +330,7 @@ def test_other_settings_and_data_are_refused(folder, unfinished, options):
     assert_same(contents(output), before)
 
 
+@pytest.mark.slow
 def test_a_changed_data_set_is_noticed_and_a_moved_one_is_not(
     folder, data, unfinished, options, uninterrupted
 ):
@@ -388,6 +390,7 @@ def test_checkpoints_of_other_formats_and_with_other_contents_are_refused(folder
         check_refusal(run("train_rbm.py", "--resume", output, cwd=folder), message)
 
 
+@pytest.mark.slow
 def test_other_versions_are_told(folder, unfinished, uninterrupted):
     output = unfinished("versions")
     arrays, state = load_arrays(output / FILE)
