@@ -42,7 +42,7 @@ from rbm_sym.internal.arguments import FLOATS
 from rbm_sym.link.numba.kernels import numba_version_of
 from rbm_sym.link.numba.layouts import any_layout, contiguous, copied, flat, packed
 from rbm_sym.link.numba.multiplication import compiled_multiply
-from rbm_sym.link.numba.numbers import as_number
+from rbm_sym.link.numba.one_element import as_number
 
 
 class SparseProduct(Op):
