@@ -31,6 +31,8 @@ def gibbs_chain(
 ) -> tuple[TensorVariable | list[TensorVariable], Updates]:
     """Run `n_steps` steps of a Markov chain.
 
+    Several threads may call this at once; their chains are built one after the other.
+
     Parameters
     ----------
     step : function from the chain's state to a variable or a list of variables
@@ -67,8 +69,6 @@ def gibbs_chain(
     ValueError
         if `n_steps` is below 1; if `step` draws from a stream that was made outside of it; if it
         does not return a result for each entry of `chain_start`; if none of these is a state
-
-    Several threads may call this at once; one builds its chain after the other.
 
     Examples
     --------

@@ -240,7 +240,7 @@ def moving_average(
 
     Returns
     -------
-    shared floatX variable, the average; in the graph, as it was before the update
+    shared floatX variable, the average; in a graph, its value before the update
 
     Examples
     --------

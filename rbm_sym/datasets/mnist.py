@@ -121,4 +121,4 @@ def keep(path, packed):
             path.parent.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(packed)
     except OSError as problem:
-        raise OSError(f"{problem}; set RBM_SYM_DATA to a folder that can") from problem
+        raise OSError(f"{problem}; set RBM_SYM_DATA to a folder that can be written") from problem

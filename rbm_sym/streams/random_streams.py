@@ -96,7 +96,7 @@ class RandomStreams(Streams):
 
     Parameters
     ----------
-    seed : int in [0, 2**32), array of such, or None
+    seed : int in [0, 2**32), array of such ints, or None
         Seed of the generator that seeds the streams; None takes entropy from the system.
 
     Raises
@@ -292,7 +292,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         ndim : int, needed if `size` is a vector of unknown length
         dtype : "float32" or "float64"; None takes the widest of floatX and the dtypes of `low` and
             `high`
-        nstreams : int, the number of parallel streams, if it is to be another one
+        nstreams : int, the number of parallel streams; None takes as many as Theano
 
         Returns
         -------
