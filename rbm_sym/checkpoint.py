@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from rbm_sym.internal.files import MOST_BYTES, read_npz, read_to_end, whole_file
+from rbm_sym.internal.files import whole_file
+from rbm_sym.internal.npz import read_npz
+from rbm_sym.internal.reading import MOST_BYTES, read_to_end
 
 SETTINGS = "settings"
 CHECKSUM = "sha256"

@@ -11,16 +11,16 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.type import integer_dtypes
 from pytensor.tensor.variable import TensorVariable
 
-from rbm_sym.gibbs import gibbs_chain
 from rbm_sym.internal.arguments import (
     check_count,
     check_learning_rate,
     check_numpy_rng,
     check_shared,
-    check_step_count,
+    check_symbolic_count,
     check_tensor,
 )
 from rbm_sym.internal.minibatches import count_batches
+from rbm_sym.internal.settings import shared_setting
 from rbm_sym.internal.types import Count, LabelledSet, Scalar, Updates
 from rbm_sym.logistic import sigmoid
 from rbm_sym.mlp import HiddenLayer, LogisticRegression
@@ -159,8 +159,8 @@ class DBN:
             are the index of a minibatch and the learning rate
         """
         self._check_examples("train_set_x", train_set_x, batch_size, of="training examples")
-        check_step_count("k", k)
-        k = _as_shared("k", k, "int64")
+        check_symbolic_count("k", k, of="step of the chain")
+        k = shared_setting("k", k, "int64")
         index, lr = pt.lscalar("index"), pt.scalar("lr")
         batch = train_set_x[_minibatch(index, batch_size)]
         graphs = []
@@ -197,7 +197,7 @@ class DBN:
         """
         check_learning_rate("learning_rate", learning_rate)
         n_batches = self.check_datasets(datasets, batch_size)
-        learning_rate = _as_shared("learning_rate", learning_rate, pytensor.config.floatX)
+        learning_rate = shared_setting("learning_rate", learning_rate, pytensor.config.floatX)
         gradients = pt.grad(self.finetune_cost, self.params)
         updates = gradient_descent(self.params, gradients, learning_rate)
 
@@ -240,13 +240,9 @@ class DBN:
         TypeError, ValueError
             if an argument is not as above
         """
-        top = self.rbm_layers[-1]
-        check_shared("chains", chains, f"floatX matrix of {top.n_visible} columns")
-        check_tensor("chains", chains, (None, top.n_visible))
-        over_time, updates = gibbs_chain(top.gibbs_vhv, chains, n_steps)
-        _, _, _, _, mean, sample = (output[-1] for output in over_time)
-        updates[chains] = sample
-        for rbm in self.rbm_layers[-2::-1]:
+        *below, top = self.rbm_layers
+        (mean, sample), updates = top.sample(chains, n_steps)
+        for rbm in reversed(below):
             _, mean, sample = rbm.sample_v_given_h(sample)
         return [mean, sample], stream_updates([sample]) | updates
 
@@ -319,16 +315,8 @@ def _check_classes(name, y, n_examples, n_classes):
 
 
 def _minibatch(index, batch_size):
-    batch_size = _as_shared("batch_size", batch_size, "int64")
+    batch_size = shared_setting("batch_size", batch_size, "int64")
     return slice(index * batch_size, (index + 1) * batch_size)
-
-
-def _as_shared(name, number, dtype):
-    # A number would be part of the compiled code. With a shared variable, another setting needs no
-    # new compilation.
-    if isinstance(number, Variable):
-        return number
-    return pytensor.shared(np.asarray(number, dtype=dtype), name=name)
 
 
 def _with_default_rate(train):

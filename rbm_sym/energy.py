@@ -20,7 +20,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from rbm_sym.gibbs import gibbs_chain
-from rbm_sym.internal.arguments import check_learning_rate, check_shared, check_step_count
+from rbm_sym.internal.arguments import check_learning_rate, check_shared, check_symbolic_count
 from rbm_sym.internal.types import Count, Scalar, Updates
 from rbm_sym.streams import stream_updates
 from rbm_sym.update_rules import gradient_descent
@@ -146,8 +146,10 @@ class EnergyModel:
         """The gradient of `cost` in each of `params`, with the particles held constant."""
         return pt.grad(self.cost(particles), self.params, consider_constant=[particles])
 
-    def for_sound_data(self, lr: Scalar) -> TensorVariable:
-        """The learning rate, checked so that no function learns from an unusable minibatch.
+    def with_input_check(self, lr: Scalar) -> TensorVariable:
+        """The learning rate, with a check of the minibatch that runs before it is used.
+
+        A single undefined number in the minibatch would spread over all weights in one update.
 
         Parameters
         ----------
@@ -156,9 +158,8 @@ class EnergyModel:
         Returns
         -------
         symbolic scalar, equal to `lr`
-            Its computation raises ValueError if `input` has no rows, if it has an infinite or
-            undefined number, or if a sum over the rows is infinite. An update by one such number
-            would spread it over all weights.
+            A function that computes it raises ValueError if `input` has no rows, if it holds an
+            infinite or undefined number, or if a sum over its rows is infinite.
         """
         if not isinstance(lr, Variable):
             lr = pt.constant(lr, dtype=pytensor.config.floatX)
@@ -204,13 +205,13 @@ class EnergyModel:
         self._check_training(lr, persistent, k)
         chain_end, updates = self.negative_phase(persistent, k)
         gradients = self.gradients(self.negative_particles(chain_end))
-        updates |= gradient_descent(self.params, gradients, self.for_sound_data(lr))
+        updates |= gradient_descent(self.params, gradients, self.with_input_check(lr))
         monitoring_cost = self.monitoring_cost(chain_end, persistent, updates)
         return monitoring_cost, stream_updates([monitoring_cost, *updates.values()]) | updates
 
     def _check_training(self, lr, persistent, k):
         check_learning_rate("lr", lr)
-        check_step_count("k", k)
+        check_symbolic_count("k", k, of="step of the chain")
         for i, param in enumerate(self.params):
             check_shared(f"params[{i}]", param)
         updated = list(self.params)

@@ -15,7 +15,7 @@ from pytensor.tensor import TensorLike
 from pytensor.tensor.type import TensorType
 from pytensor.tensor.variable import TensorVariable
 
-from rbm_sym.internal.arguments import check_step_count
+from rbm_sym.internal.arguments import check_symbolic_count
 from rbm_sym.internal.types import Count, Updates
 from rbm_sym.streams import building, stream_updates
 from rbm_sym.streams.draws import Draw, repeated_rows_error
@@ -30,6 +30,8 @@ def gibbs_chain(
     name: str | None = None,
 ) -> tuple[TensorVariable | list[TensorVariable], Updates]:
     """Run `n_steps` steps of a Markov chain.
+
+    Several threads may call this at once; their chains are built one after the other.
 
     Parameters
     ----------
@@ -68,8 +70,6 @@ def gibbs_chain(
         if `n_steps` is below 1; if `step` draws from a stream that was made outside of it; if it
         does not return a result for each entry of `chain_start`; if none of these is a state
 
-    Several threads may call this at once; one builds its chain after the other.
-
     Examples
     --------
     Ten chains, which each call takes 20 steps further:
@@ -86,29 +86,11 @@ def gibbs_chain(
     >>> sample().shape
     (10, 6)
     """
-    starts = _as_tensors("chain_start", _listed(chain_start))
-    if isinstance(chain_start, list | tuple) and any(isinstance(x, Number) for x in chain_start):
-        raise TypeError(
-            f"chain_start: a list has a tensor or None for each result of step, not {chain_start}; "
-            "make an array of these numbers"
-        )
-    sequences = _as_tensors("sequences", _listed(sequences))
-    non_sequences = _as_tensors("non_sequences", _listed(non_sequences))
-    for what, tensors in (("sequences", sequences), ("non_sequences", non_sequences)):
-        if None in tensors:
-            raise TypeError(f"{what}[{tensors.index(None)}]: a tensor is needed, not None")
-    for i, sequence in enumerate(sequences):
-        if sequence.ndim == 0:
-            raise TypeError(f"sequences[{i}]: an entry for each step is needed, not a scalar")
-    if n_steps is None and sequences:
-        n_steps = sequences[0].shape[0]
-    check_step_count("n_steps", n_steps)
-    if isinstance(n_steps, Variable):
-        at_least_one = CheckAndRaise(ValueError, "n_steps: at least 1 step of the chain is needed")
-        n_steps = at_least_one(n_steps, pt.ge(n_steps, 1))
+    starts = _starts(chain_start)
+    sequences = _sequences(sequences)
+    non_sequences = _tensors("non_sequences", non_sequences)
+    n_steps = _step_count(n_steps, sequences)
     states = [start.type("chain_state") for start in starts if start is not None]
-    if not states:
-        raise ValueError("chain_start: a chain has a state, and no start of one is given")
     entries = [sequence[0].type() for sequence in sequences]
     unchanging = [same.type() for same in non_sequences]
     with building:
@@ -126,15 +108,7 @@ def gibbs_chain(
         ]
 
         step_updates = stream_updates(outputs)
-        for stream in step_updates:
-            if stream not in made_by_step:
-                raise ValueError(
-                    f"step: it draws from the stream {stream}, made outside of it or in a "
-                    "pytensor.scan of its own, so that every step would repeat the draw; call the "
-                    "stream's method inside step, and gibbs_chain for a chain inside step; a "
-                    "sample that is meant to be the same at every step is passed in by "
-                    "non_sequences"
-                )
+        _check_streams(step_updates, made_by_step)
 
         # Scan calls a step function with its own variables. Ours has been called already: a second
         # call would make more streams, and all later streams would get other states.
@@ -164,14 +138,51 @@ def gibbs_chain(
     return (over_time[0] if isinstance(result, Variable) else over_time), updates
 
 
-def _listed(tensors):
-    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+def _starts(chain_start):
+    """For each entry of `chain_start`, a tensor, or None where a result is not a state."""
+    if isinstance(chain_start, list | tuple) and any(isinstance(x, Number) for x in chain_start):
+        raise TypeError(
+            f"chain_start: a list has a tensor or None for each result of step, not {chain_start}; "
+            "make an array of these numbers"
+        )
+    starts = _tensors_or_none("chain_start", chain_start)
+    if all(start is None for start in starts):
+        raise ValueError("chain_start: a chain has a state, and no start of one is given")
+    return starts
 
 
-def _as_tensors(argument, values):
-    """The values as tensors; None stays None."""
+def _sequences(sequences):
+    """The sequences as tensors with a leading axis."""
+    sequences = _tensors("sequences", sequences)
+    for i, sequence in enumerate(sequences):
+        if sequence.ndim == 0:
+            raise TypeError(f"sequences[{i}]: an entry for each step is needed, not a scalar")
+    return sequences
+
+
+def _step_count(n_steps, sequences):
+    """The number of steps; if it is symbolic, its computation raises ValueError below 1."""
+    if n_steps is None and sequences:
+        n_steps = sequences[0].shape[0]
+    check_symbolic_count("n_steps", n_steps, of="step of the chain")
+    if not isinstance(n_steps, Variable):
+        return n_steps
+    at_least_one = CheckAndRaise(ValueError, "n_steps: at least 1 step of the chain is needed")
+    return at_least_one(n_steps, pt.ge(n_steps, 1))
+
+
+def _tensors(argument, values):
+    """One value or a list of them, as a list of tensors."""
+    tensors = _tensors_or_none(argument, values)
+    if None in tensors:
+        raise TypeError(f"{argument}[{tensors.index(None)}]: a tensor is needed, not None")
+    return tensors
+
+
+def _tensors_or_none(argument, values):
+    """As `_tensors`; None stays None."""
     tensors = []
-    for i, value in enumerate(values):
+    for i, value in enumerate(values if isinstance(values, list | tuple) else [values]):
         try:
             tensors.append(None if value is None else pt.as_tensor_variable(value))
         except (TypeError, ValueError, NotImplementedError):
@@ -198,6 +209,18 @@ def _as_list(result):
     if not outputs or not all(isinstance(output, Variable) for output in outputs):
         raise TypeError(f"step: it must return a variable or a list of variables, not {result!r}")
     return outputs
+
+
+def _check_streams(drawn_from, made_by_step):
+    """Raise ValueError if a step draws from a stream that it has not made itself."""
+    for stream in drawn_from:
+        if stream not in made_by_step:
+            raise ValueError(
+                f"step: it draws from the stream {stream}, made outside of it or in a "
+                "pytensor.scan of its own, so that every step would repeat the draw; call the "
+                "stream's method inside step, and gibbs_chain for a chain inside step; a sample "
+                "that is meant to be the same at every step is passed in by non_sequences"
+            )
 
 
 def _check_next_states(outputs, starts):

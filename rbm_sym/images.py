@@ -80,7 +80,8 @@ def tile_raster_images(
     Raises
     ------
     ValueError
-        If a shape is wrong, or if a value is NaN or infinite and `output_pixel_vals` is True.
+        If a shape is wrong. If `output_pixel_vals` is True, also if a value is NaN or infinite, or,
+        unless rows are scaled, if a picture has values that are not in [0, 1].
 
     Examples
     --------
@@ -136,9 +137,11 @@ def tile_rows(
     pixel_values: bool,
 ) -> np.ndarray:
     """`tile_raster_images` of an array: its tiled rows."""
-    X = checked_rows(X, img_shape, finite=pixel_values)
-    if scale_rows and X.dtype.kind != "f":
+    X = checked_rows(X, img_shape, finite=pixel_values)[: math.prod(tile_shape)]
+    if (scale_rows or pixel_values) and X.dtype.kind != "f":
         X = X.astype(np.float64)
+    if pixel_values and not scale_rows:
+        check_grey_levels(X)
     height, width = img_shape
     sheet = np.zeros(
         sheet_shape(img_shape, tile_shape, tile_spacing), np.uint8 if pixel_values else X.dtype
@@ -182,6 +185,19 @@ def checked_rows(X: ArrayLike, img_shape: tuple[int, int], finite: bool) -> np.n
     if finite and not np.isfinite(X).all():
         raise ValueError("X holds NaN or infinite values; pixels can show only finite ones")
     return X
+
+
+def check_grey_levels(X: np.ndarray) -> None:
+    """Raise ValueError unless 255 times each value is a uint8, its fraction cut off.
+
+    So values a little outside of [0, 1], as rounding makes them, are taken.
+    """
+    low, high = (X.min(), X.max()) if X.size else (0, 0)
+    if not (255 * low > -1 and 255 * high < 256):
+        raise ValueError(
+            f"X goes from {low} to {high}; scale its values to [0, 1], or each row by "
+            "scale_rows_to_unit_interval=True"
+        )
 
 
 def save_picture(pixels: np.ndarray, path: str | Path) -> None:

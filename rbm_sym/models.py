@@ -8,6 +8,7 @@ import pytensor
 
 from rbm_sym.checkpoint import load_arrays, save_arrays
 from rbm_sym.dbn import DBN
+from rbm_sym.internal.arguments import check_finite_parameters
 from rbm_sym.rbm import RBM
 from rbm_sym.streams import Streams
 
@@ -82,11 +83,10 @@ def load_rbm(path: str | Path, theano_rng: Streams | None = None) -> tuple[RBM, 
     """
     arrays, settings = load_arrays(path, PARAMETERS)
     _check(path, arrays)
-    W = arrays["W"]
-    with pytensor.config.change_flags(floatX=str(W.dtype)):
-        shared = {name: pytensor.shared(array, name=name) for name, array in arrays.items()}
-        n_visible, n_hidden = W.shape
-        rbm = RBM(n_visible=n_visible, n_hidden=n_hidden, theano_rng=theano_rng, **shared)
+    n_visible, n_hidden = arrays["W"].shape
+    with pytensor.config.change_flags(floatX=str(arrays["W"].dtype)):
+        rbm = RBM(n_visible=n_visible, n_hidden=n_hidden, theano_rng=theano_rng)
+    _set_values(path, rbm.params, arrays)
     return rbm, settings
 
 
@@ -117,19 +117,24 @@ def load_dbn(path: str | Path, theano_rng: Streams | None = None) -> tuple[DBN, 
             np.random.RandomState(0), theano_rng, sizes[0][0], [n for _, n in sizes],
             logistic_W.shape[1],
         )  # fmt: skip
-        variables = [param for rbm in dbn.rbm_layers for param in rbm.params]
-        names += ["logistic_W", "logistic_b"]
-        for variable, name in zip([*variables, *dbn.logLayer.params], names, strict=True):
-            found, expected = arrays[name].shape, variable.get_value(borrow=True).shape
-            if found != expected:
-                raise ValueError(f"{path}: {name} is of shape {found}, not {expected}")
-            variable.set_value(arrays[name])
+    variables = [param for rbm in dbn.rbm_layers for param in rbm.params]
+    names += ["logistic_W", "logistic_b"]
+    _set_values(path, [*variables, *dbn.logLayer.params], {name: arrays[name] for name in names})
     return dbn, settings
 
 
 def _parameters(rbm):
     values = [param.get_value() for param in rbm.params]
     return dict(zip(PARAMETERS, values, strict=True))
+
+
+def _set_values(path, variables, arrays):
+    """Set each variable to the array at its place in the dict; raise unless shapes are the same."""
+    for variable, (name, array) in zip(variables, arrays.items(), strict=True):
+        expected = variable.get_value(borrow=True).shape
+        if array.shape != expected:
+            raise ValueError(f"{path}: {name} is of shape {array.shape}, not {expected}")
+        variable.set_value(array)
 
 
 def _check(path, arrays):
@@ -141,5 +146,4 @@ def _check(path, arrays):
             )
     if len({array.dtype for array in arrays.values()}) > 1:
         raise ValueError(f"{path}: the parameters are not all of one dtype")
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise ValueError(f"{path}: there are infinite or undefined numbers in the parameters")
+    check_finite_parameters(path, arrays.values())

@@ -252,3 +252,26 @@ class RBM(EnergyModel):
         log_one = log_sigmoid(pre_sigmoid_nv)
         log_zero = log_sigmoid(-pre_sigmoid_nv)
         return pt.mean(pt.sum(self.input * log_one + (1 - self.input) * log_zero, axis=1))
+
+
+def check_binary(name: str, rbm: RBM) -> None:
+    """Raise TypeError unless `rbm` is an RBM whose units are all binary.
+
+    Examples
+    --------
+    >>> from rbm_sym import RBM
+    >>> from rbm_sym.samplers import check_binary
+    >>> check_binary("rbm", RBM(n_visible=6, n_hidden=4))
+    >>> check_binary("rbm", "rbm.npz")
+    Traceback (most recent call last):
+        ...
+    TypeError: rbm: an RBM is needed, not str
+    """
+    if not isinstance(rbm, RBM):
+        raise TypeError(f"{name}: an RBM is needed, not {type(rbm).__name__}")
+    for method in ("energy", "free_energy", "propup", "propdown"):
+        if getattr(type(rbm), method) is not getattr(RBM, method):
+            raise TypeError(
+                f"{name}: an RBM of binary units is needed, and {type(rbm).__name__} has a "
+                f"{method} of its own"
+            )

@@ -24,7 +24,12 @@ from pytensor.tensor import TensorLike
 from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from rbm_sym.internal.arguments import check_count, check_learning_rate, check_number, check_shared
+from rbm_sym.internal.arguments import (
+    check_learning_rate,
+    check_number,
+    check_shared,
+    check_symbolic_count,
+)
 from rbm_sym.internal.types import Count, Scalar, Updates
 
 
@@ -235,7 +240,7 @@ def moving_average(
 
     Returns
     -------
-    shared floatX variable, the average; in the graph, as it was before the update
+    shared floatX variable, the average; in a graph, its value before the update
 
     Examples
     --------
@@ -273,10 +278,7 @@ def falling_to_zero(lr: Scalar, n_updates: Count, updates: Updates) -> TensorVar
     [0.5, 0.375, 0.25, 0.125, 0.0]
     """
     check_learning_rate("lr", lr)
-    if isinstance(n_updates, Variable):
-        check_number("n_updates", n_updates, least=1)
-    else:
-        check_count("n_updates", n_updates, of="update")
+    check_symbolic_count("n_updates", n_updates, of="update")
     count = pytensor.shared(np.int64(0), name="n_updates_done")
     updates[count] = count + 1
     return _in_floatX(lr) * _in_floatX(pt.maximum(0, 1 - count / n_updates))

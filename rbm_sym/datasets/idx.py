@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and of data sets made in its manner."""
+"""IDX files, the format of MNIST and of data sets made like it."""
 
 import math
 import re

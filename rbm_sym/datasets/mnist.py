@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rbm_sym.datasets.idx import sets_from_idx
 from rbm_sym.datasets.reading import gunzip, read_bytes
-from rbm_sym.internal.files import in_short, read_to_end, whole_file
+from rbm_sym.internal.files import whole_file
+from rbm_sym.internal.reading import in_short, read_to_end
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -120,4 +121,4 @@ def keep(path, packed):
             path.parent.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(packed)
     except OSError as problem:
-        raise OSError(f"{problem}; set RBM_SYM_DATA to a folder that can") from problem
+        raise OSError(f"{problem}; set RBM_SYM_DATA to a folder that can be written") from problem

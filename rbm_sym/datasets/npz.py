@@ -1,7 +1,8 @@
 """Files of NumPy's `savez`."""
 
 from rbm_sym.datasets.checks import PARTS
-from rbm_sym.internal.files import MOST_BYTES, read_npz
+from rbm_sym.internal.npz import read_npz
+from rbm_sym.internal.reading import MOST_BYTES
 
 
 def read_npz_sets(data, source):

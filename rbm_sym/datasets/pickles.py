@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from rbm_sym.internal.files import in_short
+from rbm_sym.internal.reading import in_short
 
 MEND = "save tuples or lists of float or integer arrays only"
 

@@ -4,7 +4,7 @@ import gzip
 import io
 import zlib
 
-from rbm_sym.internal.files import MOST_BYTES, in_short, read_to_end
+from rbm_sym.internal.reading import MOST_BYTES, in_short, read_to_end
 
 
 def read_bytes(path):

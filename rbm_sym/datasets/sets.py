@@ -20,6 +20,8 @@ from rbm_sym.internal.types import LabelledSet
 def load_data(dataset: str | Path) -> list[LabelledSet]:
     """Load the training, validation and test set as variables for a graph.
 
+    It prints "... loading data", as the tutorial's does; `read_arrays` prints nothing.
+
     Parameters
     ----------
     dataset : str or path

@@ -26,14 +26,14 @@ def check_numpy_rng(name, numpy_rng):
         raise TypeError(f"{name}: a numpy.random.RandomState is needed, not {numpy_rng!r}")
 
 
-def check_step_count(name, n_steps):
-    """Raise unless `n_steps` is an integer of at least 1 or a symbolic integer scalar."""
-    if isinstance(n_steps, Constant):
-        n_steps = n_steps.data[()]
-    if not isinstance(n_steps, Variable):
-        check_count(name, n_steps, of="step of the chain")
-    elif n_steps.ndim != 0 or n_steps.dtype not in integer_dtypes:
-        raise TypeError(f"{name}: an integer scalar is needed, not a {n_steps.type}")
+def check_symbolic_count(name, count, of):
+    """As `check_count`; `count` may also be a symbolic integer scalar."""
+    if isinstance(count, Constant):
+        count = count.data[()]
+    if not isinstance(count, Variable):
+        check_count(name, count, of)
+    elif count.ndim != 0 or count.dtype not in integer_dtypes:
+        raise TypeError(f"{name}: an integer scalar is needed, not a {count.type}")
 
 
 def check_learning_rate(name, lr):
@@ -109,6 +109,12 @@ def check_tensor(name, variable, shape):
             f"{name}: {expected} is needed, not one of shape {tuple(found)}; give it that shape, "
             "or the model other numbers of units"
         )
+
+
+def check_finite_parameters(name, values):
+    """Raise ValueError unless all numbers in these arrays, a model's parameters, are finite."""
+    if not all(np.isfinite(value).all() for value in values):
+        raise ValueError(f"{name}: there are infinite or undefined numbers in its parameters")
 
 
 def check_inverse_temperatures(name, values, first=None):

@@ -3,7 +3,8 @@
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from rbm_sym.samplers.tempering import check_binary
+from rbm_sym.internal.arguments import check_finite_parameters
+from rbm_sym.rbm import check_binary
 
 # float64 numbers that stay in a processor's cache.
 NUMBERS_AT_ONCE = 2**17
@@ -16,17 +17,18 @@ def parameters_of(rbm):
         param.get_value(borrow=True) if isinstance(param, SharedVariable) else param.eval()
         for param in (rbm.W, rbm.hbias, rbm.vbias)
     ]
-    if not all(np.isfinite(value).all() for value in values):
-        raise ValueError("rbm: there are infinite or undefined numbers in its parameters")
+    check_finite_parameters("rbm", values)
     return values
 
 
 def set_parameters(rbm, values):
+    """Set W, hbias and vbias, of any shapes, to copies of these values."""
     for param, value in zip((rbm.W, rbm.hbias, rbm.vbias), values, strict=True):
         param.set_value(value)
 
 
 def checked_examples(rbm, data):
+    """The examples as an array; raises unless they are grey levels, of as many pixels as `rbm`."""
     if isinstance(data, SharedVariable):
         data = data.get_value(borrow=True)
     data = np.asarray(data)
@@ -44,6 +46,7 @@ def checked_examples(rbm, data):
 
 
 def checked_binary(examples):
+    """The same examples; raises unless they are zeros and ones."""
     others = examples[(examples != 0) & (examples != 1)]
     if others.size:
         raise ValueError(

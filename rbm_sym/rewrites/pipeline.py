@@ -13,7 +13,7 @@ from pytensor.compile import optdb
 from pytensor.graph.rewriting.basic import dfs_rewriter
 
 from rbm_sym.link.numba.elementary import vectorised_functions
-from rbm_sym.link.numba.numbers import number
+from rbm_sym.link.numba.one_element import number
 from rbm_sym.link.numba.panels import panels_at_hand, panels_for_scan
 from rbm_sym.link.numba.products import (
     matrix_plus_products,

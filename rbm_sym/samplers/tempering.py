@@ -18,30 +18,7 @@ from rbm_sym.internal.arguments import (
 )
 from rbm_sym.internal.types import Scalar, Updates
 from rbm_sym.logistic import sigmoid, softplus
-from rbm_sym.rbm import RBM
-
-
-def check_binary(name: str, rbm: RBM) -> None:
-    """Raise TypeError unless `rbm` is an RBM whose units are all binary.
-
-    Examples
-    --------
-    >>> from rbm_sym import RBM
-    >>> from rbm_sym.samplers import check_binary
-    >>> check_binary("rbm", RBM(n_visible=6, n_hidden=4))
-    >>> check_binary("rbm", "rbm.npz")
-    Traceback (most recent call last):
-        ...
-    TypeError: rbm: an RBM is needed, not str
-    """
-    if not isinstance(rbm, RBM):
-        raise TypeError(f"{name}: an RBM is needed, not {type(rbm).__name__}")
-    for method in ("energy", "free_energy", "propup", "propdown"):
-        if getattr(type(rbm), method) is not getattr(RBM, method):
-            raise TypeError(
-                f"{name}: an RBM of binary units is needed, and {type(rbm).__name__} has a "
-                f"{method} of its own"
-            )
+from rbm_sym.rbm import RBM, check_binary
 
 
 class TemperedRBM:

@@ -33,11 +33,10 @@ from rbm_sym.streams.mrg31k3p import (
 from rbm_sym.streams.sizes import (
     as_floats,
     check_size,
+    count_draws,
     draw_shape,
     in_shape,
     is_constant,
-    product,
-    reshape,
 )
 from rbm_sym.streams.states import StreamState, building
 
@@ -89,7 +88,7 @@ class Streams:
         if not all(map(is_constant, (first, second), standard)):
             first, second = (pt.broadcast_to(x, shape).ravel() for x in (first, second))
             draws = transform(self.fused)(draws, first, second)
-        return reshape(draws, shape)
+        return pt.reshape(draws, shape, ndim=len(shape))
 
 
 class RandomStreams(Streams):
@@ -97,7 +96,7 @@ class RandomStreams(Streams):
 
     Parameters
     ----------
-    seed : int in [0, 2**32), array of such, or None
+    seed : int in [0, 2**32), array of such ints, or None
         Seed of the generator that seeds the streams; None takes entropy from the system.
 
     Raises
@@ -212,13 +211,13 @@ class RandomStreams(Streams):
         n, p = (pt.broadcast_to(x, shape).ravel() for x in (pt.cast(n, "int64"), undefined_grad(p)))
         op = MersenneTwisterBinomial()
         draws = self._draw(op, self._next_state(), n, pt.cast(p, "float64"))
-        return pt.cast(reshape(draws, shape), dtype)
+        return pt.cast(pt.reshape(draws, shape, ndim=len(shape)), dtype)
 
     def _next_state(self):
         return mersenne_twister_state(self.gen_seedgen.randint(2**30))
 
     def _standard(self, op, shape):
-        return self._draw(op, self._next_state(), product(shape))
+        return self._draw(op, self._next_state(), count_draws(shape))
 
 
 class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
@@ -293,7 +292,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         ndim : int, needed if `size` is a vector of unknown length
         dtype : "float32" or "float64"; None takes the widest of floatX and the dtypes of `low` and
             `high`
-        nstreams : int, the number of parallel streams, if it is to be another one
+        nstreams : int, the number of parallel streams; None takes as many as Theano
 
         Returns
         -------
@@ -304,7 +303,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         _check_precision(dtype)
         shape = draw_shape(size, ndim)
         n_streams = _number_of_streams(size) if nstreams is None else nstreams
-        u = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), product(shape))
+        u = self._draw(MRG31k3pUniform(dtype), self._next_state(n_streams), count_draws(shape))
         low, high = pt.cast(low, dtype), pt.cast(high, dtype)
         return self._transformed(OnInterval, u, low, high, shape)
 
@@ -325,7 +324,7 @@ class MRG_RandomStreams(Streams):  # noqa: N801 (the name is Theano's)
         """
         avg, std, dtype = as_floats(avg, std, dtype)
         shape = draw_shape(size, ndim)
-        n = pt.as_tensor_variable(product(shape))
+        n = pt.as_tensor_variable(count_draws(shape))
         n_even = n + n % 2
         # The size is symbolic even if it is known, since Theano draws from 15,360 streams here.
         u = self.uniform(pt.stack([n_even]), ndim=1, dtype=dtype, nstreams=nstreams)

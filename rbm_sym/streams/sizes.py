@@ -12,11 +12,13 @@ from pytensor.tensor.type import integer_dtypes
 
 
 def check_size(size):
+    """Raise TypeError unless `size` is a tuple or a vector; Theano's MRG streams took no other."""
     if not isinstance(size, tuple) and not (isinstance(size, Variable) and size.ndim == 1):
         raise TypeError(f"size: a tuple or an integer vector is needed, not {size!r}")
 
 
 def as_floats(first, second, dtype):
+    """Two parameters as tensors, and `dtype`, or else the widest of theirs and floatX."""
     first, second = pt.as_tensor_variable(first), pt.as_tensor_variable(second)
     if dtype is None:
         dtype = upcast(pytensor.config.floatX, first.dtype, second.dtype)
@@ -68,18 +70,16 @@ def _length(length):
     return pt.cast(length, "int64")
 
 
-def product(shape):
-    product = 1
+def count_draws(shape):
+    """How many draws a shape of ints and scalars takes: an int if all are, else a scalar."""
+    count = 1
     for length in shape:
-        product = product * length
-    return product
-
-
-def reshape(draws, shape):
-    return pt.reshape(draws, shape, ndim=len(shape))
+        count = count * length
+    return count
 
 
 def is_constant(variable, number):
+    """Whether a variable is known to be this number everywhere."""
     try:
         return pt.get_underlying_scalar_constant_value(variable) == number
     except NotScalarConstantError:

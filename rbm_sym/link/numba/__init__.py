@@ -5,7 +5,7 @@
   memory; `vectors`, instructions that LLVM does not use by itself.
 - Versions of the Ops in `rbm_sym.streams`: `draws`, `mersenne_twister`, `mrg31k3p`.
 - Ops that rewrites put into graphs: `products` (with `multiplication` and `panels`), `sums`,
-  `elementary`. `numbers` is a rewrite without an Op.
+  `elementary`. `one_element` is a rewrite without an Op.
 
 The import changes settings of the process, and has to come before anything is compiled.
 """

@@ -95,7 +95,7 @@ def copied(array):
 
 @numba_njit
 def flat(array):
-    """The numbers of an array, in order, as a contiguous vector: a view where that can be had."""
+    """The numbers of an array, in order, as a contiguous vector: a view if that is possible."""
     return as_vector(packed(array))
 
 

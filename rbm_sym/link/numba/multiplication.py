@@ -57,7 +57,7 @@ ROWS_TOGETHER = 8
 
 @numba_njit
 def _count_nonzero(numbers, most):
-    """How many are not zero; of more than `most`, some number above it."""
+    """How many numbers are not zero; if more than `most`, any number above `most`."""
     count = np.intp(0)
     for first in range(0, numbers.size, COUNTED_AT_ONCE):
         part = numbers[first : first + COUNTED_AT_ONCE]
@@ -71,7 +71,7 @@ def _count_nonzero(numbers, most):
 
 @numba_njit
 def _select(x, factor, positions, weights, ends):
-    """Write down the nonzero numbers row after row: positions, factor x, and where rows end."""
+    """Write the nonzero numbers row after row: positions, factor x, and where each row ends."""
     n = np.uintp(0)
     ends[0] = 0
     for i in range(x.shape[0]):

@@ -4,12 +4,8 @@ What is recognised: every product of two floating-point matrices (PyTensor's `Do
 
 What takes its place: `SparseProduct`, which looks at its left factor x when it runs. Pictures and
 samples of binary units are mostly zeros. In MNIST one pixel in eight is on, and in a trained hidden
-layer one unit in twelve. Row i of the product x y is then the sum of those rows of y that x[i]
-selects, weighted:
-
-    (x y)[i] = Σ_j x[i, j] y[j],    over the j with x[i, j] != 0
-
-If x is dense, or if y does not lie in memory row by row, BLAS computes the product as before.
+layer one unit in twelve. These zeros are skipped (`multiplication` says how). If x is dense, or if
+y does not lie in memory row by row, BLAS computes the product as before.
 
 Sums of such products with a bias or with a matrix are recognised too. `SparseProduct` adds a bias
 itself. `MatrixPlusProduct` adds the product, times a number, to a matrix, in place. An update of
@@ -20,9 +16,7 @@ range of the dtype.
 A zero in x is skipped whatever it would be multiplied with. If y or such a number is infinite or
 not a number, the product may be 0 where it would be NaN. The same holds if the number is 0.
 
-Why it is faster: seven of eight multiplications are left out. BLAS needs less than half the time
-for one multiplication, since its blocks use each number that they have loaded several times. This
-gives the density of x below which it is faster to skip zeros.
+Why it is faster: seven of eight multiplications are left out.
 """
 
 import functools
@@ -42,7 +36,7 @@ from rbm_sym.internal.arguments import FLOATS
 from rbm_sym.link.numba.kernels import numba_version_of
 from rbm_sym.link.numba.layouts import any_layout, contiguous, copied, flat, packed
 from rbm_sym.link.numba.multiplication import compiled_multiply
-from rbm_sym.link.numba.numbers import as_number
+from rbm_sym.link.numba.one_element import as_number
 
 
 class SparseProduct(Op):

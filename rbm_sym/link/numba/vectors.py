@@ -68,7 +68,7 @@ def nonzero_bits(typingctx, numbers, first):
 
 @intrinsic
 def lowest_bit(typingctx, bits):
-    """The position of the lowest bit that is set; one is."""
+    """The position of the lowest bit that is set. At least one bit must be set."""
 
     def count_zeros(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -180,8 +180,8 @@ def _everywhere(builder, number, vector):
 def transpose_tile(typingctx, source, target):
     """target[j, i] = source[i, j] for i, j < TILE; the rows of both are contiguous.
 
-    TILE vectors are loaded, in each round halves of pairs of vectors change places (first blocks
-    of one number, then of two, then of four), and the vectors are stored.
+    TILE vectors are loaded. In each round, halves of pairs of vectors change places: first blocks
+    of one number, then of two, then of four. At last the vectors are stored.
     """
 
     def in_registers(context, builder, signature, arguments):
