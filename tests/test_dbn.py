@@ -23,7 +23,6 @@ PYTHON = "FAST_COMPILE"
 pytestmark = pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")
 DIGITS = Path(rbm_sym.__file__).parent / "data" / "digits.npz"
 RUNS = load_runs(REFERENCE / "dbn_runs.npz")
-QUICK = ["one_layer"]
 
 
 def make_dbn(n_ins=6, sizes=(4, 3), n_outs=5, streams=RandomStreams):
@@ -79,9 +78,8 @@ def assert_same(here, there, of_finetuning=1e-8):
         np.testing.assert_allclose(value, there[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in RUNS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
 def test_pretraining_finetuning_and_samples_are_theanos(name):
     """Around its fortieth update, the fine-tuning of one makes differences a thousand times larger.
 
