@@ -16,15 +16,21 @@ from rbm_sym.checkpoint import checksum
 from rbm_sym.internal.arguments import check_learning_rate
 from rbm_sym.internal.memory import check_memory
 from rbm_sym.internal.settings import shared_setting
-from rbm_sym.likelihood.report import add_estimate_options, report_likelihood
+from rbm_sym.likelihood import standard_temperatures
+from rbm_sym.likelihood.report import report_likelihood
 from rbm_sym.models import save_model
 from rbm_sym.recipe import cost_and_updates, initialize
 from rbm_sym.runs import Samples, compile_now, count_batches, epochs, plot_training_curve
 from rbm_sym.runs.filters import save_filters
-from rbm_sym.runs.options import add_run_options, add_training_options, whole_number
+from rbm_sym.runs.options import (
+    add_estimate_options,
+    add_run_options,
+    add_training_options,
+    whole_number,
+)
 from rbm_sym.runs.program_run import open_program_run, options_given
 from rbm_sym.runs.samples import consecutive_pictures
-from rbm_sym.runs.terminal import one_line_errors
+from rbm_sym.runs.terminal import one_line_errors, progress_through
 from rbm_sym.streams import make_streams
 
 PROGRAM = "train_rbm.py"
@@ -125,7 +131,10 @@ def train(args, run):
         samples.draw(mean)
     save_picture(samples.picture, args.output / "samples.png")
     if not is_tutorial:
-        report_likelihood(rbm, datasets, args.n_runs, args.n_temperatures, args.seed)
+        for line in report_likelihood(
+            rbm, datasets, args.n_runs, args.n_temperatures, args.seed, progress_through
+        ):
+            print(line, flush=True)
     run.finish("pictures, training curve and parameters")
 
 
@@ -154,7 +163,8 @@ def argument_parser():
         help="rows of samples.png, 1000 Gibbs steps apart",
     )  # fmt: skip
     add_run_options(parser, may_grow="epochs")
-    add_estimate_options(parser.add_argument_group("the recipe for likelihood, at the end"))
+    group = parser.add_argument_group("the recipe for likelihood, at the end")
+    add_estimate_options(group, len(standard_temperatures()))
     return parser
 
 

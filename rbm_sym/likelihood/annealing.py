@@ -44,6 +44,13 @@ def standard_temperatures() -> np.ndarray:
     )
 
 
+def spread_temperatures(n_temperatures: int) -> np.ndarray:
+    """`n_temperatures` inverse temperatures, as densely spread as the standard ones."""
+    standard = standard_temperatures()
+    places = np.linspace(0, len(standard) - 1, n_temperatures)
+    return np.interp(places, np.arange(len(standard)), standard)
+
+
 @dataclass(frozen=True)
 class LogPartition:
     """An estimate of log Z by annealed importance sampling.

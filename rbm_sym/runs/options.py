@@ -88,6 +88,17 @@ def add_run_options(parser, may_grow):
     )  # fmt: skip
 
 
+def add_estimate_options(parser, n_temperatures):
+    """Add the options for the work that goes into a likelihood; one default is given."""
+    parser.add_argument(
+        "--n-runs", type=whole_number(2), default=100, help="runs of annealed importance sampling"
+    )
+    parser.add_argument(
+        "--n-temperatures", type=whole_number(2), default=n_temperatures,
+        help="temperatures between independent units and the RBM; the more, the smaller the error",
+    )  # fmt: skip
+
+
 def load_data_for(dataset, n_visible):
     """The data set that the option --dataset names, as from `load_data`, for a trained model.
 

@@ -15,7 +15,8 @@ import pytensor.tensor as pt
 from rbm_sym import RBM
 from rbm_sym.datasets import draw_binary, read_arrays
 from rbm_sym.likelihood import exact_log_partition, standard_temperatures
-from rbm_sym.likelihood.report import ESTIMATES, spread
+from rbm_sym.likelihood.annealing import spread_temperatures
+from rbm_sym.likelihood.report import ESTIMATES
 from rbm_sym.runs.options import whole_number
 from rbm_sym.runs.terminal import one_line_errors, progress_through
 
@@ -28,9 +29,8 @@ def main():
         exact = exact_log_partition(rbm)
         for direction, estimate in ESTIMATES.items():
             progress = progress_through(f"{name}, {direction}", " estimates")
-            arguments = dict(
-                n_runs=args.n_runs, temperatures=spread(args.n_temperatures), data=data
-            )
+            temperatures = spread_temperatures(args.n_temperatures)
+            arguments = dict(n_runs=args.n_runs, temperatures=temperatures, data=data)
             seeds = range(args.repetitions)
             found = [estimate(rbm, seed=seed, **arguments) for seed in progress(seeds)]
             differences = np.array([e.log_partition - exact for e in found])

@@ -7,7 +7,7 @@ import pytest
 from pages import GUIDES, PAGES, README, links, listings, prose, sections, tables
 from programs import ROOT, path_of
 
-OPTIONS_OF_PROGRAMS = ["rbm_sym/runs/options.py", "rbm_sym/likelihood/report.py"]
+OPTIONS_OF_PROGRAMS = ["rbm_sym/runs/options.py"]
 OPTIONS_OF_TESTS = ["tests/conftest.py"]
 PYTESTS = {"-m", "-k", "-n", "-s"}
 
