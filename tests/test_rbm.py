@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from enumeration import EnumeratedRBM, all_states, sigmoid
 
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
@@ -172,7 +173,8 @@ def test_reconstruction_cost_is_the_cross_entropy(double, make_rbm):
 
 
 @pytest.mark.parametrize(
-    ("mode", "floatX"), [(PYTHON, "float32"), (None, "float32"), (PYTHON, "float64")]
+    ("mode", "floatX"),
+    mostly_slow([(PYTHON, "float32"), (PYTHON, "float64"), (None, "float32")], n_quick=2),
 )
 def test_nothing_overflows_at_large_activations(floatX, make_rbm, mode):
     with pytensor.config.change_flags(floatX=floatX):

@@ -546,6 +546,7 @@ def test_a_convolutional_rbm_without_rewrites(convolutional):
 # Costs without chains.
 
 
+@pytest.mark.slow
 def test_classifier(page):
     """p(y | x) from the sum over all labels and hidden states; the update; no rewrites."""
     names = page["train_classifier"]
@@ -681,7 +682,8 @@ def test_what_is_known_is_completed(page):
 # Static shapes.
 
 
-@pytest.mark.parametrize("persistent", mostly_slow([True, False]))
+@pytest.mark.slow
+@pytest.mark.parametrize("persistent", [True, False])
 def test_static_shapes(page, persistent):
     """PCD-3 of the page, and CD-3, of a batch whose size is known: as in NumPy."""
     names = page["train_fixed"]

@@ -235,6 +235,7 @@ def test_an_rbm_takes_streams_of_this_package_only():
 
 
 @row("`from DBN import DBN`")
+@pytest.mark.slow
 def test_a_dbn_takes_streams_of_this_package_and_refuses_labels_out_of_range():
     rng = np.random.RandomState(123)
     with pytest.raises(TypeError, match="theano_rng: MRG_RandomStreams or RandomStreams of this"):
@@ -262,6 +263,7 @@ def test_weights_for_a_sigmoid_are_four_times_as_large():
 
 
 @row("`from logistic_sgd import LogisticRegression`")
+@pytest.mark.slow
 def test_logistic_regression_refuses_classes_out_of_range_and_labels_that_are_none():
     layer, y = LogisticRegression(pt.constant(np.ones((1, 3))), 3, 2), pt.ivector()
     for mode in (PYTHON, None):
@@ -870,6 +872,7 @@ def test_updates_are_a_dict_that_may_be_forgotten_with_gibbs_chain_only():
 
 
 @row("a sample drawn before the scan and used in `step`")
+@pytest.mark.slow
 def test_a_sample_drawn_before_a_chain_is_refused():
     start = pytensor.shared(ZEROS)
     for streams in STREAMS:

@@ -114,6 +114,7 @@ def test_in_float32_the_first_ten_updates_are_the_same(pictures):
     assert first[0] == 10 and first[1] < 1e-4 and first[2] == 1
 
 
+@pytest.mark.slow
 def test_another_seed_is_noticed(pictures):
     there = RUNS["pcd15_shared"]
     here, _ = replay({**there["settings"], "seed": 4}, pictures, 20)

@@ -154,6 +154,7 @@ def test_the_recipe_reports_the_likelihood_of_the_parameters_it_saves(by_recipe,
         assert abs(forward - summed) < 0.1 and abs(reverse - summed) < 0.1
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_a_saved_model(trained, folder, small_data):
     model = trained[1] / "rbm.npz"
     estimate = "estimate_likelihood.py"

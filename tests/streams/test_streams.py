@@ -45,7 +45,7 @@ COMPILER = shutil.which("g++") or ""
 
 @pytest.mark.parametrize("floatX", mostly_slow(["float32", "float64"]), indirect=True)
 @pytest.mark.parametrize("linker", mostly_slow(MODES))
-@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("streams", mostly_slow([MRG_RandomStreams, RandomStreams]))
 def test_draws_are_theanos_to_the_last_bit(floatX, streams, linker, recorded):
     p = pt.matrix("p")
     compiled = partial(pytensor.function, mode=MODES[linker])
