@@ -96,7 +96,7 @@ def test_training_is_the_tutorials_algorithm(floatX, make_rbm, algorithm):
             assert np.array_equal(chain.get_value(), by_hand.chain)
 
 
-@pytest.mark.parametrize("algorithm", ["pcd", "cd"])
+@pytest.mark.parametrize("algorithm", mostly_slow(["pcd", "cd"]))
 def test_the_updates_are_the_whole_state_of_training(double, make_rbm, algorithm):
     """Set every key back, and the same updates follow again."""
     rbm = make_rbm(n_visible=6, n_hidden=5)

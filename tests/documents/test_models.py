@@ -41,20 +41,39 @@ def strict(double):
         yield
 
 
+class Session:
+    """The listings, run one after another: for each name, what there was after it was made.
+
+    The names `cost` and `updates` are used again and again. A listing waits until a name is asked
+    for that it or a later one makes.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.left = folder, iter(LISTINGS)
+        self.names, self.made = {}, {}
+
+    def __getitem__(self, name):
+        while name not in self.made:
+            self.run(next(self.left))
+        return self.made[name]
+
+    def run(self, listing):
+        flags = pytensor.config.change_flags(floatX="float64", on_opt_error="raise")
+        with flags, contextlib.chdir(self.folder):
+            exec(compile(listing, PAGE.name, "exec"), self.names)
+        now = SimpleNamespace(**self.names)
+        self.made |= {name: now for name in self.names if name not in self.made}
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """The listings, run in one session: for each name, what there was after the one that made it.
+    return Session(tmp_path_factory.mktemp("models"))
 
-    The names `cost` and `updates` are used again and again.
-    """
-    session, made = {}, {}
-    flags = pytensor.config.change_flags(floatX="float64", on_opt_error="raise")
-    with flags, contextlib.chdir(tmp_path_factory.mktemp("models")):
-        for listing in LISTINGS:
-            exec(compile(listing, PAGE.name, "exec"), session)
-            names = SimpleNamespace(**session)
-            made |= {name: names for name in session if name not in made}
-    return made
+
+@pytest.mark.slow
+def test_all_of_the_page_runs(page):
+    for listing in page.left:
+        page.run(listing)
 
 
 @pytest.mark.slow
@@ -67,6 +86,7 @@ def test_in_float32_nothing_on_the_page_is_float64(tmp_path):
             assert "float64" not in {variable.dtype for variable in variables}, listing
 
 
+@pytest.mark.slow
 def test_an_update_by_hand_learns_nothing_from_an_unusable_minibatch(page):
     names = page["learn"]
     before = values(names.rbm.params)
@@ -618,6 +638,7 @@ def test_hessian_vector_product(page):
 # Other updates, and other chains.
 
 
+@pytest.mark.slow
 def test_updates_composed_otherwise(page):
     """Two of PCD-1 with the same draws: the centered gradient with all that is added to it."""
     names = page["train_composed"]
@@ -646,6 +667,7 @@ def test_updates_composed_otherwise(page):
     assert_close([names.chain.get_value(), names.how_often_on.get_value()], [h, on])
 
 
+@pytest.mark.slow
 def test_updates_composed_otherwise_without_rewrites(page):
     names = page["train_composed"]
     randomize(names.composed.params)
@@ -665,6 +687,7 @@ def test_training_by_parallel_tempering(page):
     assert all((p != q).any() for p, q in zip(values(names.composed.params), start, strict=True))
 
 
+@pytest.mark.slow
 def test_what_is_known_is_completed(page):
     """p(v_3, v_4 | v_1, v_2), from the sum over all states."""
     names = page["complete"]
@@ -720,6 +743,7 @@ def test_static_shapes(page, persistent):
 # Keeping and copying.
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_the_whole_state(page):
     names = page["arrays"]
     x = bits(20, 64).astype("uint8")
@@ -729,6 +753,7 @@ def test_what_is_saved_is_the_whole_state(page):
     assert [names.train_fixed(x) for _ in range(2)] == costs
 
 
+@pytest.mark.slow
 def test_pickles_and_copies(page):
     """They go on by themselves, with the draws of the original."""
     names = page["train_low_rank"]

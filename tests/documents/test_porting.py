@@ -634,6 +634,7 @@ def test_log_of_a_sigmoid_is_finite_in_the_default_mode_only():
 
 
 @row("`-T.mean(T.log(p)[T.arange(y.shape[0]), y])`")
+@pytest.mark.slow
 def test_log_softmax_is_finite_in_every_mode():
     x, y = pt.matrix(), pt.ivector()
     values = [[[0.0, 2000.0], [0.0, 0.0]], [0, 1]]

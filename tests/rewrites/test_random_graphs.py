@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytensor
 import pytest
+from cases import mostly_slow
 from plain import assert_agree, plain_function
 from pytensor.compile.mode import get_default_mode
 from random_graphs import RandomGraph
@@ -36,7 +37,7 @@ def pytest_generate_tests(metafunc):
     if "seed" in metafunc.fixturenames:
         first = metafunc.config.getoption("first_graph")
         seeds = range(first, first + metafunc.config.getoption("graphs"))
-        metafunc.parametrize("seed", dict.fromkeys([*ONCE_WRONG, *seeds]))
+        metafunc.parametrize("seed", [*seeds, *mostly_slow(ONCE_WRONG, n_quick=0)])
 
 
 def compiled(graph, make_function):
