@@ -16,8 +16,8 @@ from rbm_sym import RBM, RandomStreams
 # C, for seconds, and PyTensor would look for a BLAS and warn that there is none.
 pytensor.config.cxx = ""
 pytensor.config.blas__ldflags = ""
-# PyTensor rewrites the steps of a scan so whatever the mode, and a fused operation is computed in
-# Python number by number.
+# PyTensor compiles the steps of a scan with "fast_run" whatever the function's mode, and a fused
+# operation is computed in Python number by number.
 predefined_optimizers["fast_run"] = predefined_optimizers["fast_run"].excluding("fusion")
 
 # The same examples each time, so that a test turns red for a change of the code alone. Others, and

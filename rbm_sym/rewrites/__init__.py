@@ -7,7 +7,8 @@ For numbers that are infinite or not numbers, the modules say what happens.
 
 There is one idea in a module. Each says what it recognises, what it puts in its place and why that
 is faster. The rewrites in this folder serve any backend; those that need numba's own Ops are in
-`rbm_sym.link.numba`. `pipeline` lists all of them in the order in which they act:
+`rbm_sym.link.numba`. `pipeline` lists all of them in the order in which they act. `without` leaves
+out these:
 
 | rewrite | acts on |
 |---|---|

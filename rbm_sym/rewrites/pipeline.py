@@ -52,6 +52,7 @@ PIPELINE = [
     RewriteStage(1.61, "rbm_sym_last_step_only", [last_step_only]),
     # After the scan has got its final form.
     RewriteStage(1.65, "rbm_sym_panels_for_scan", [panels_for_scan]),
+    # Once it is known which matrices have been laid out for a scan.
     RewriteStage(1.66, "rbm_sym_panels_at_hand", [panels_at_hand]),
     # Before Dot is replaced, and before the multiplication can be fused with others.
     RewriteStage(46, "rbm_sym_matrix_sum", [matrix_sum, product_with_equal_numbers], again=True),

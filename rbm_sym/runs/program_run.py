@@ -78,9 +78,7 @@ def open_program_run(program, parser, given, may_grow, may_change=("dataset",), 
                     program, args.output, settings_of(args), args.checkpoint_every, interruption,
                     found,
                 )  # fmt: skip
-                interruption.last_words = lambda: how_to_resume(
-                    args.output, f"after update {run.n_updates}"
-                )
+                interruption.last_words = lambda: last_words(run)
                 with closing(run):
                     yield args, run
         except BrokenPipeError:
@@ -145,6 +143,15 @@ def as_arguments(settings):
         elif value is not None:
             arguments.append(f"{option(name)}={value}")
     return arguments
+
+
+def last_words(run):
+    """The last words of a run that is open, and stopped."""
+    if run.is_restored:
+        return how_to_resume(run.folder, f"after update {run.n_updates}")
+    if run.settings_before is None:
+        return "... stopped before training began"
+    return how_to_resume(run.folder, "before it went on")
 
 
 def how_to_resume(output, when):

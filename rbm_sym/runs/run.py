@@ -108,6 +108,8 @@ def open_run(
         with closing(Run(program, folder, settings, checkpoint_every, interruption, found)) as run:
             interruption.last_words = lambda: (
                 f"... stopped after update {run.n_updates}; run the program again to go on"
+                if run.is_restored
+                else "... stopped before training began"
             )
             yield run
 
@@ -143,6 +145,7 @@ class Run:
     samples : Samples, or None
     seconds : float, the time spent in training
     finished : bool
+    is_restored : bool, whether `restore` has been called
     curve : object with a method `write(run)`, called with each checkpoint
         At first it is a TrainingCurve in training_curve.csv. Set another one before `restore`.
 
@@ -180,7 +183,7 @@ class Run:
         self.curve: Any = TrainingCurve(folder / "training_curve.csv")
         self._interruption, self._found = interruption, found
         # What `restore` gets, beside the plan.
-        self._is_restored, self._data = False, ""
+        self.is_restored, self._data = False, ""
         self._variables: dict[str, list[SharedVariable]] = {}
         self._recorded_in: dict[str, np.ndarray | None] = {}
         # The loop.
@@ -227,7 +230,7 @@ class Run:
         RuntimeError
             if it was called before
         """
-        if self._is_restored:
+        if self.is_restored:
             raise RuntimeError("run: restore was called before; call it once")
         self.plan, self._data, self.samples = list(stages), data, samples
         self._variables = {
@@ -241,7 +244,7 @@ class Run:
         found = self._found
         if found:
             self._take_over(*found)
-        self._found, self._is_restored = None, True
+        self._found, self.is_restored = None, True
         if not found:
             self.save_checkpoint()
         else:
@@ -275,9 +278,13 @@ class Run:
         {"training" or "sampling": {name: array}}
         """
         if state["data"] != self._data:
+            # The settings of a program have its options.
+            what = "data: this"
+            if "dataset" in self.settings:
+                what = f"--dataset: {self.settings['dataset']}"
             raise ValueError(
-                f"--dataset: {self.settings.get('dataset', 'this')} is not the data of this run "
-                "any more; resume with the data that it began with, or start another run"
+                f"{what} is not the data of this run any more; resume with the data that it began "
+                "with, or start another run"
             )
         n_updates, n_drawn = state["n_updates"], state["n_rows"]
         n_rows = self.samples.n_rows if self.samples else 0
@@ -369,12 +376,17 @@ class Run:
 
         Raises
         ------
+        RuntimeError
+            if it is called outside of the loop over `updates`
         FloatingPointError
             if training has diverged: the cost or a variable is infinite or undefined. Variables are
             checked at every hundredth update of a stage and at its last one. The last checkpoint
             stays.
         """
-        stage, index = self._stage, self.n_updates - self._stage.begin
+        stage = self._stage
+        if stage is None:
+            raise RuntimeError("run: record(cost) was called outside of the loop over updates")
+        index = self.n_updates - stage.begin
         try:
             if not np.isfinite(cost):
                 raise FloatingPointError(f"the cost of minibatch {index} is {cost}: {DIVERGED}")
@@ -483,7 +495,7 @@ class Run:
         self._bar.close()
 
     def _check_restored(self):
-        if not self._is_restored:
+        if not self.is_restored:
             raise RuntimeError("run: call restore first, when all graphs are made")
 
     def _pause(self):

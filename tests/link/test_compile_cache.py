@@ -75,11 +75,11 @@ def cube(x):
 
 
 @pytest.fixture
-def compile(tmp_path, monkeypatch, caplog):
+def compile_square(tmp_path, monkeypatch, caplog):
     """A function that compiles `square`, or reads it from the disk, and says whether it did."""
     monkeypatch.setattr(pytensors, "NUMBA_CACHE_PATH", tmp_path)
 
-    def compile(function=square, argument=3.0):
+    def compile_function(function=square, argument=3.0):
         # Each stands for a process of its own.
         monkeypatch.setattr(compile_cache, "_said", [])
         caplog.clear()
@@ -88,9 +88,9 @@ def compile(tmp_path, monkeypatch, caplog):
         assert compiled(argument) == function(argument)
         return bool(compiled.stats.cache_hits)
 
-    assert not compile()
-    assert compile()
-    return compile
+    assert not compile_function()
+    assert compile_function()
+    return compile_function
 
 
 def lines(caplog):
@@ -99,59 +99,59 @@ def lines(caplog):
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_one_line_and_made_anew(tmp_path, compile, caplog, damage, suffix):
+def test_a_damaged_file_is_one_line_and_made_anew(tmp_path, compile_square, caplog, damage, suffix):
     (path,) = tmp_path.glob(f"*.{suffix}")
     DAMAGES[damage](path)
-    assert not compile()
+    assert not compile_square()
     (line,) = lines(caplog)
     assert str(path) in line and "compiled anew" in line and "\n" not in line
     if damage == "a folder":
         path.rmdir()
-        assert not compile()
-    assert compile(), "the file is whole again"
+        assert not compile_square()
+    assert compile_square(), "the file is whole again"
     assert not lines(caplog)
 
 
-def test_what_is_whole_but_cannot_be_used_is_made_anew(tmp_path, compile, caplog):
+def test_what_is_whole_but_cannot_be_used_is_made_anew(tmp_path, compile_square, caplog):
     """As machine code of numba's that this numba does not know."""
     (path,) = tmp_path.glob("*.nbc")
     files = CheckedFiles(tmp_path, path.name.partition(SUFFIX)[0], 0)
     (key,) = files._load_index()
     for useless in ("text", (1, 2), None):
         files.save(key, useless)
-        assert not compile()
+        assert not compile_square()
         assert len(lines(caplog)) == (useless is not None)
-        assert compile()
+        assert compile_square()
 
 
-def test_more_damage_is_still_one_line(tmp_path, compile, caplog):
-    assert not compile(argument=3)
+def test_more_damage_is_still_one_line(tmp_path, compile_square, caplog):
+    assert not compile_square(argument=3)
     for path in tmp_path.glob("*.nb?"):
         replace(path, b"")
-    assert not compile()
+    assert not compile_square()
     assert len(lines(caplog)) == 1
 
 
-def test_a_missing_file_is_no_damage(tmp_path, compile, caplog):
+def test_a_missing_file_is_no_damage(tmp_path, compile_square, caplog):
     for suffix in ("nbc", "nbi"):
         (path,) = tmp_path.glob(f"*.{suffix}")
         path.unlink()
-        assert not compile()
+        assert not compile_square()
         assert not lines(caplog)
-        assert compile()
+        assert compile_square()
 
 
-def test_the_folder_may_go_while_a_process_runs(tmp_path, compile, caplog):
+def test_the_folder_may_go_while_a_process_runs(tmp_path, compile_square, caplog):
     shutil.rmtree(tmp_path)
-    assert not compile()
+    assert not compile_square()
     (line,) = lines(caplog)
     assert str(tmp_path) in line and "No such file" in line and "base_compiledir" in line
     tmp_path.write_text("a file where the folder was")
-    assert not compile()
+    assert not compile_square()
     assert "Not a directory" in lines(caplog)[0]
 
 
-def test_a_full_disk_leaves_functions_out(tmp_path, compile, caplog):
+def test_a_full_disk_leaves_functions_out(tmp_path, compile_square, caplog):
     """The index fits, and what it points to does not: the next process must not be misled."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     (index,) = tmp_path.glob("*.nbi")
@@ -160,17 +160,17 @@ def test_a_full_disk_leaves_functions_out(tmp_path, compile, caplog):
     replace(index, b"")
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
     try:
-        assert not compile(argument=3)
+        assert not compile_square(argument=3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(lines(caplog)) == 1
     assert before == {path: path.read_bytes() for path in tmp_path.glob("*.nbc")}
     assert len(CheckedFiles(tmp_path, index.name.partition(SUFFIX)[0], 0)._load_index()) == 1
     # The index now has integers, and points to the machine code for floating-point numbers.
-    assert not compile(argument=3)
+    assert not compile_square(argument=3)
     assert not lines(caplog)
-    assert compile(argument=3)
-    assert not compile()
+    assert compile_square(argument=3)
+    assert not compile_square()
 
 
 def test_no_changed_byte_and_no_shorter_file_is_read(tmp_path, monkeypatch):
@@ -190,7 +190,7 @@ def test_no_changed_byte_and_no_shorter_file_is_read(tmp_path, monkeypatch):
     assert files.load("key") == b"machine code"
 
 
-def test_caches_of_others_are_left_alone(tmp_path, compile, caplog, monkeypatch):
+def test_caches_of_others_are_left_alone(tmp_path, compile_square, caplog, monkeypatch):
     """PyTensor's own files, should it be used without this package, and other users of numba."""
     assert all(SUFFIX in path.name for path in tmp_path.iterdir())
     assert not Path(FunctionCache(square)._cache_file._index_path).exists()

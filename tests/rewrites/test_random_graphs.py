@@ -21,7 +21,7 @@ from rbm_sym.rewrites import ALL, without
 
 # For `assert_agree`.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
-# So many graphs have their elementwise operations fused; the parts of others are compiled once and
+# One graph in 8 has its elementwise operations fused. The parts of the others are compiled once and
 # shared by all graphs, which makes them ten times as fast to try.
 ONE_IN = 8
 

@@ -109,13 +109,10 @@ def test_a_stopped_run_says_how_to_go_on_and_more_epochs_are_allowed(
 ):
     output = folder / "stopped"
     fewer = [*options, "--finetuning-epochs", 2, "--output", output]
-    with started("train_dbn.py", *fewer, cwd=folder, flags=FLAGS) as process:
-        wait_for_line(process, "Pre-training layer 0, epoch 0")
-        process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate()
-    assert process.returncode == 128 + signal.SIGTERM and stderr == ""
-    said = r"\.\.\. stopped after update \d+; go on with: python (.*)"
-    command = shlex.split(re.fullmatch(said, stdout.splitlines()[-1])[1])
+    result = run(runs.DYING, "train_dbn.py", "record:SIGTERM", 9, *fewer, cwd=folder, flags=FLAGS)
+    assert result.returncode == 128 + signal.SIGTERM and result.stderr == ""
+    said = r"\.\.\. stopped after update 10; go on with: python (.*)"
+    command = shlex.split(re.fullmatch(said, result.stdout.splitlines()[-1])[1])
     assert command[1:] == ["--resume", str(output)]
     resume(output, cwd=folder)
     assert load_checkpoint(output)[1]["n_updates"] < N_UPDATES

@@ -196,6 +196,8 @@ def test_a_run_is_restored_once_and_before_its_loop(tmp_path):
         assert not (tmp_path / "checkpoint.npz").exists()
         run.restore(Counter().updates, epochs(1, 4))
         assert list(run.rows()) == []
+        with pytest.raises(RuntimeError, match=r"record\(cost\) was called outside"):
+            run.record(1.0)
         with pytest.raises(RuntimeError, match="restore was called before"):
             run.restore(Counter().updates, epochs(2, 4))
     assert load_checkpoint(str(tmp_path))[1]["n_updates_in_all"] == 4

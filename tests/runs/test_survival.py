@@ -210,10 +210,11 @@ def phase(output):
 # --- stopped --------------------------------------------------------------------------------------
 
 
+# After which call a signal comes, and how many updates have been made then.
 STOPS = {
-    "training": (r"Training epoch 2,", r"[1-9]\d+"),
-    "compiling": (r"\.\.\. compiling: ", "0"),
-    "sampling": (r"plotting sample  0", "900"),
+    "training": ("record", 13, 14),
+    "compiling": ("restore", 0, 0),
+    "sampling": ("draw", 1, 24),
 }
 
 
@@ -222,21 +223,31 @@ STOPS = {
     mostly_slow([*product([signal.SIGINT, signal.SIGTERM], STOPS), (signal.SIGHUP, "training")]),
 )
 def test_a_stopped_run_says_how_to_go_on(folder, options, uninterrupted, number, moment):
-    line, n_updates = STOPS[moment]
-    long = dict(epochs=150, rows=60, checkpoint_every="10min")
+    function, calls, n_updates = STOPS[moment]
     output = folder / f"stopped {number}, {moment}"
-    with started("train_rbm.py", *options(**long), "--output", output, cwd=folder) as process:
-        wait_for_line(process, line)
-        process.send_signal(number)
-        stdout, stderr = process.communicate()
-    assert process.returncode == 128 + number and stderr == ""
+    place = f"{function}:{signal.Signals(number).name}"
+    arguments = [*options(checkpoint_every="10min"), "--output", output]
+    result = run(DYING, "train_rbm.py", place, calls, *arguments, cwd=folder)
+    assert result.returncode == 128 + number and result.stderr == ""
     said = rf"\.\.\. stopped after update {n_updates}; go on with: python (.*)"
-    command = shlex.split(re.fullmatch(said, stdout.splitlines()[-1])[1])
+    command = shlex.split(re.fullmatch(said, result.stdout.splitlines()[-1])[1])
     assert command[1:] == ["--resume", str(output)]
     assert_whole(output)
     assert not [path for path in output.iterdir() if path.name.startswith(UNFINISHED)]
-    resume(output, cwd=folder)
-    assert_same(contents(output), uninterrupted("PCD, MRG, float32", **long))
+    resume(output, "--checkpoint-every", "0min", cwd=folder)
+    assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
+
+
+@pytest.mark.parametrize("before", [None, "finished"])
+def test_a_run_that_is_stopped_before_it_begins(folder, options, before):
+    """While its graphs are made: there is nothing to resume yet."""
+    output = folder / f"not begun, {before}"
+    arguments = [*options(epochs=1, rows=1), "--output", output]
+    if before:
+        assert run("train_rbm.py", *arguments, cwd=folder).returncode == 0
+    result = run(DYING, "train_rbm.py", "samples:SIGINT", 0, *arguments, cwd=folder)
+    assert result.returncode == 128 + signal.SIGINT and result.stderr == ""
+    assert result.stdout.splitlines()[-1] == "... stopped before training began"
 
 
 @pytest.mark.slow
