@@ -32,6 +32,8 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray], settings: dict[
     ------
     OSError
         if the file cannot be written
+    TypeError
+        for an array of Python's objects
     ValueError
         if the arrays are larger than `load_arrays` would read
 
@@ -44,6 +46,9 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray], settings: dict[
     ({'W': array([[1., 0.],
            [0., 1.]])}, {'epochs': 15})
     """
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise TypeError(f"arrays[{name!r}]: an array of numbers is needed, not {array!r}")
     n_bytes = sum(array.nbytes for array in arrays.values())
     if n_bytes > MOST_BYTES - 2**20:  # headers and settings need a little of it
         raise ValueError(

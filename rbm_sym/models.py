@@ -31,6 +31,8 @@ def save_model(path: str | Path, model: RBM | DBN, settings: dict[str, Any] | No
     ------
     OSError
         if the file cannot be written
+    ValueError
+        if there are infinite or undefined numbers in the parameters; nothing is written then
 
     Examples
     --------
@@ -47,6 +49,7 @@ def save_model(path: str | Path, model: RBM | DBN, settings: dict[str, Any] | No
             arrays |= {f"{name}_{i}": value for name, value in _parameters(rbm).items()}
     else:
         arrays = _parameters(model)
+    check_finite_parameters(path, arrays.values())
     save_arrays(path, arrays, settings or {})
 
 

@@ -72,6 +72,9 @@ def parse_arguments(arguments):
     args = parser.parse_args(arguments)
     if not args.n_samples and not args.features:
         parser.error("--n-samples 0 without --features leaves nothing to do")
+    for option, path in [("--output", args.output), ("--features", args.features)]:
+        if path is not None and path.resolve() == args.model.resolve():
+            parser.error(f"{option}: {path} is the model; take another name")
     return args
 
 

@@ -38,8 +38,10 @@ def compile_now(
     """
     meanwhile = dict(meanwhile)
     before = {variable: variable.get_value() for variable in [*updates, *meanwhile]}
-    for variable, value in meanwhile.items():
-        variable.set_value(value)
-    function(*arguments)
-    for variable, value in before.items():
-        variable.set_value(value, borrow=True)
+    try:
+        for variable, value in meanwhile.items():
+            variable.set_value(value)
+        function(*arguments)
+    finally:
+        for variable, value in before.items():
+            variable.set_value(value, borrow=True)

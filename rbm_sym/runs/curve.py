@@ -41,7 +41,8 @@ class TrainingCurve:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        # The program may change its working folder.
+        self.path = Path(path).absolute()
         self._n_stages: int | None = None
 
     def write(self, run: "Run") -> None:

@@ -38,6 +38,8 @@ class Interruption:
         self._is_whole_program = is_whole_program
         self._number = None
         self._postponed = False
+        self._others = {}
+        self._process = os.getpid()
 
     def __enter__(self):
         if self._is_whole_program:
@@ -49,18 +51,24 @@ class Interruption:
         if self._is_whole_program:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
+        else:
+            # A loop that was left by an exception may still be held by somebody.
+            self._restore_others()
 
     @contextlib.contextmanager
     def postponed(self):
         """A context in which a signal only sets `asked`; the code inside has to look at it."""
-        others = {} if self._is_whole_program else self._receive_all()
+        if self._postponed:
+            # The outer context ends the run.
+            yield
+            return
+        if not self._is_whole_program:
+            self._others = self._receive_all()
         self._postponed = True
         try:
             yield
         finally:
-            self._postponed = False
-            for number, handler in others.items():
-                signal.signal(number, handler)
+            self._restore_others()
             if sys.exception() is None:
                 self.end_if_asked()
 
@@ -97,7 +105,19 @@ class Interruption:
             return {}
         return {number: signal.signal(number, self._receive) for number in SIGNALS}
 
+    def _restore_others(self):
+        """Give signals back to whom they belonged before `postponed`."""
+        self._postponed = False
+        for number, handler in self._others.items():
+            signal.signal(number, handler)
+        self._others = {}
+
     def _receive(self, number, frame):
+        if os.getpid() != self._process:
+            # A process that was forked meanwhile has no run to save.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         self._number = number

@@ -98,8 +98,12 @@ def open_run(
     epoch 1: 1.82
     ... training curve and checkpoint are in plots
     """
-    # As JSON will return it, with lists in place of tuples.
-    folder, settings = make_folder(folder), json.loads(json.dumps(settings or {}))
+    if not isinstance(checkpoint_every, CheckpointTimes):
+        raise TypeError(
+            "checkpoint_every: CheckpointTimes are needed, such as CheckpointTimes.of('10min'), "
+            f"not {checkpoint_every!r}"
+        )
+    folder, settings = make_folder(folder), as_json(settings)
     with Interruption() as interruption, only_writer(folder):
         program, found = Path(sys.argv[0]).name, None
         if (folder / FILE).exists():
@@ -114,6 +118,20 @@ def open_run(
             yield run
 
 
+def as_json(settings):
+    """The settings as JSON will return them, with lists in place of tuples."""
+    if not isinstance(settings, dict | None):
+        raise TypeError(f"settings: a dict is needed, not {settings!r}")
+    for name, value in (settings or {}).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"settings[{name!r}]: a value that JSON can hold is needed, not {value!r}"
+            ) from None
+    return json.loads(json.dumps(settings or {}))
+
+
 def check_same_run(folder, state, program, settings):
     """Raise ValueError unless a checkpoint is of this program and has these settings."""
     if state["program"] != program:
@@ -125,6 +143,23 @@ def check_same_run(folder, state, program, settings):
                 f"settings[{name!r}]: the run in {folder} has {before.get(name)!r}, not "
                 f"{settings.get(name)!r}; take its own settings, or another folder"
             )
+
+
+def check_parts(training, stages, data, samples):
+    """Raise TypeError unless these are what a run can save: the arguments of `restore`."""
+    for variable in training:
+        if not isinstance(variable, SharedVariable):
+            raise TypeError(
+                "training: shared variables are needed, such as the keys of an update dictionary, "
+                f"not {variable!r}"
+            )
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise TypeError(f"stages: a list as from epochs(15, 500) is needed, not {stage!r}")
+    if not isinstance(data, str):
+        raise TypeError(f"data: a text that identifies the data is needed, not {data!r}")
+    if not isinstance(samples, Samples | None):
+        raise TypeError(f"samples: Samples or None are needed, not {samples!r}")
 
 
 class Run:
@@ -174,6 +209,8 @@ class Run:
         found: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None,
     ) -> None:
         self.program, self.folder, self.settings = program, folder, settings
+        # The program may change its working folder.
+        self._file = (folder / FILE).absolute()
         self.settings_before = found[1]["settings"] if found else None
         self.plan: list[Stage] = []
         self.n_updates, self.seconds, self.finished = 0, 0.0, False
@@ -188,6 +225,7 @@ class Run:
         self._recorded_in: dict[str, np.ndarray | None] = {}
         # The loop.
         self._stage: Stage | None = None
+        self._due = 0  # the update that is being made, counted over the whole run
         self._began = 0.0
         self._bar = ExitStack()
         # Saving.
@@ -229,12 +267,16 @@ class Run:
             if the checkpoint does not fit; nothing has been changed then
         RuntimeError
             if it was called before
+        TypeError
+            for arguments of other types
         """
         if self.is_restored:
             raise RuntimeError("run: restore was called before; call it once")
-        self.plan, self._data, self.samples = list(stages), data, samples
+        training, stages = list(training), list(stages)
+        check_parts(training, stages, data, samples)
+        self.plan, self._data, self.samples = stages, data, samples
         self._variables = {
-            "training": list(training),
+            "training": training,
             "sampling": samples.variables if samples else [],
         }
         # Filled, so that the memory is taken now and not bit by bit.
@@ -354,14 +396,21 @@ class Run:
         Raises
         ------
         RuntimeError
-            if `record` was not called
+            if `record` was not called, or if training is not in this stage
         """
+        self._check_restored()
+        if not stage.begin <= self.n_updates < stage.end:
+            raise RuntimeError(
+                f"run: {stage} has updates {stage.begin + 1} to {stage.end}, and {self.n_updates} "
+                "have been made; go through all stages in order, and through each to its end"
+            )
         first = self.n_updates - stage.begin
         # If an update fails, this generator is not ended, and `close` removes the bar.
         with self._bar as bar:
             show = bar.enter_context(progress_bar(str(stage), stage.n_updates, first=first))
             self._began, self._stage = time.perf_counter(), stage
             for index in range(first, stage.n_updates):
+                self._due = stage.begin + index
                 yield index
                 if self.n_updates != stage.begin + index + 1:
                     raise RuntimeError("run: record(cost) was not called after an update")
@@ -376,8 +425,10 @@ class Run:
 
         Raises
         ------
+        TypeError
+            for anything but one number
         RuntimeError
-            if it is called outside of the loop over `updates`
+            if it is called outside of the loop over `updates`, or twice in one update
         FloatingPointError
             if training has diverged: the cost or a variable is infinite or undefined. Variables are
             checked at every hundredth update of a stage and at its last one. The last checkpoint
@@ -386,7 +437,12 @@ class Run:
         stage = self._stage
         if stage is None:
             raise RuntimeError("run: record(cost) was called outside of the loop over updates")
-        index = self.n_updates - stage.begin
+        if self.n_updates != self._due:
+            raise RuntimeError("run: record(cost) was called twice for one update")
+        index, number = self._due - stage.begin, np.asarray(cost)
+        if number.size != 1 or number.dtype.kind not in "fiub":
+            raise TypeError(f"cost: one number is needed, not {cost!r}")
+        cost = number.item()
         try:
             if not np.isfinite(cost):
                 raise FloatingPointError(f"the cost of minibatch {index} is {cost}: {DIVERGED}")
@@ -432,7 +488,12 @@ class Run:
         return [stage for stage in self.plan if stage.end <= self.n_updates]
 
     def stages_left(self, phase: str | None = None) -> list[Stage]:
-        """The stages that have not ended, in order; all, or those of one phase."""
+        """The stages that have not ended, in order; all, or those of one phase.
+
+        A finished run has none, even if it was finished early.
+        """
+        if self.finished:
+            return []
         left = self.plan[len(self.stages_ended()) :]
         return [stage for stage in left if phase in (None, stage.phase)]
 
@@ -450,6 +511,7 @@ class Run:
         FloatingPointError
             if training has diverged; the last checkpoint stays
         """
+        self._check_restored()
         check_finite(self._variables["training"])
         self.save_checkpoint()
         self.curve.write(self)
@@ -479,15 +541,17 @@ class Run:
             "n_rows": self.samples.n_drawn if self.samples else 0,
             "finished": self.finished,
         }
-        save_arrays(self.path, arrays, state)
+        save_arrays(self._file, arrays, state)
         self._saved_at, self._epochs_since = time.monotonic(), 0
 
     def finish(self, what: str = "training curve and checkpoint") -> None:
         """Note in the checkpoint that the run is finished, and print where its files are."""
-        # A loop over stages that was left by `break` has not looked for signals.
+        # A loop over stages that was left by `break` has not looked for signals, and not saved.
+        if self._interruption.asked:
+            self.save()
         self._interruption.end_if_asked()
         self.finished = True
-        self.save_checkpoint()
+        self.save()
         print(f"... {what} are in {self.folder}")
 
     def close(self) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from rbm_sym.internal.arguments import check_count
+
 
 class Stage(NamedTuple):
     """An epoch, or another part of a run.
@@ -47,6 +49,11 @@ def in_order(stages: Iterable[tuple[str, int, int]]) -> list[Stage]:
     -------
     list of Stage
 
+    Raises
+    ------
+    TypeError, ValueError
+        unless each has a whole number of updates, of at least 1
+
     Examples
     --------
     >>> from rbm_sym.runs import in_order
@@ -57,6 +64,7 @@ def in_order(stages: Iterable[tuple[str, int, int]]) -> list[Stage]:
     """
     made, begin = [], 0
     for number, (phase, epoch, n_updates) in enumerate(stages):
+        check_count("n_updates", n_updates, "update")
         made.append(Stage(number, phase, epoch, begin, n_updates))
         begin += n_updates
     return made

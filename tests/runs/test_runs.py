@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytensor
@@ -186,6 +187,126 @@ def test_an_update_must_be_recorded(tmp_path):
             for epoch in run.stages():
                 for _ in run.updates(epoch):
                     pass
+
+
+def test_an_update_is_recorded_once_by_one_number(tmp_path):
+    with open_run(tmp_path) as run:
+        run.restore(Counter().updates, epochs(1, 2))
+        (epoch,) = run.stages_left()
+        for index in run.updates(epoch):
+            for wrong in ("1", None, [1.0, 2.0], 1j):
+                with pytest.raises(TypeError, match="cost: one number is needed, not"):
+                    run.record(wrong)
+            run.record([np.array(1.5)] if index else np.float32(0.5))
+            with pytest.raises(RuntimeError, match="was called twice for one update"):
+                run.record(1.0)
+        assert run.costs.tolist() == [0.5, 1.5]
+
+
+def test_stages_are_gone_through_in_order_and_to_their_end(tmp_path):
+    with open_run(tmp_path) as run:
+        run.restore(Counter().updates, epochs(3, 4))
+        first, second, _ = run.plan
+        next(run.updates(first))
+        run.record(1.0)
+        with pytest.raises(RuntimeError, match="epoch 1 has updates 5 to 8, and 1 have been made"):
+            next(run.updates(second))
+    for wrong in (2.5, True):
+        with pytest.raises(TypeError, match="n_updates: an integer"):
+            epochs(2, wrong)
+    with pytest.raises(ValueError, match="n_updates: at least 1"):
+        epochs(2, 0)
+
+
+def test_a_run_that_is_finished_early_stays_finished(tmp_path):
+    """Its curve has the stages that have ended."""
+    for n_left in (3, 0):
+        counter = Counter()
+        with open_run(tmp_path) as run:
+            run.restore(counter.updates, epochs(3, 4))
+            assert len(run.stages_left()) == n_left
+            for epoch in run.stages():
+                if epoch.epoch == 1:
+                    break
+                for index in run.updates(epoch):
+                    run.record(counter.update(index))
+            run.finish()
+    assert len((tmp_path / "training_curve.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_the_working_folder_may_change(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    counter = Counter()
+    with open_run("plots") as run:
+        run.restore(counter.updates, epochs(1, 2))
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        for epoch in run.stages():
+            for index in run.updates(epoch):
+                run.record(counter.update(index))
+        run.finish()
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert load_checkpoint(tmp_path / "plots")[1]["finished"]
+
+
+def test_a_context_within_the_loop_leaves_signals_to_the_loop(tmp_path):
+    counter = Counter()
+    with pytest.raises(SystemExit), open_run(tmp_path) as run:
+        run.restore(counter.updates, epochs(2, 4))
+        for epoch in run.stages():
+            for index in run.updates(epoch):
+                with run.postponed():
+                    pass
+                if index == 2:
+                    signal.raise_signal(signal.SIGINT)
+                run.record(counter.update(index))
+    assert load_checkpoint(tmp_path)[1]["n_updates"] == 3
+
+
+def test_a_loop_that_is_left_by_an_error_and_held_gives_signals_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ZeroDivisionError), open_run(tmp_path) as run:
+        run.restore(Counter().updates, epochs(1, 4))
+        held = run.stages()
+        next(held)
+        assert signal.getsignal(signal.SIGINT) != before
+        1 / 0  # noqa: B018
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_forked_process_ends_by_its_signals(tmp_path):
+    with open_run(tmp_path) as run:
+        run.restore(Counter().updates, epochs(1, 4))
+        with run.postponed():
+            child = os.fork()
+            while not child:
+                time.sleep(0.01)
+            os.kill(child, signal.SIGTERM)
+            _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"settings": ["lr"]}, TypeError, "settings: a dict is needed"),
+        ({"settings": {"lr": np.float32(1)}}, TypeError, r"settings\['lr'\]: .* JSON can hold"),
+        ({"settings": {"lr": float("nan")}}, TypeError, r"settings\['lr'\]: .* JSON can hold"),
+        ({"checkpoint_every": "10min"}, TypeError, "checkpoint_every: .*not '10min'"),
+        ({"training": [3.0]}, TypeError, "training: shared variables .*not 3.0"),
+        ({"stages": [("", 0, 5)]}, TypeError, "stages: .*epochs"),
+        ({"data": 123}, TypeError, "data: a text .*not 123"),
+        ({"samples": 5}, TypeError, "samples: .*not 5"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_at_once(tmp_path, arguments, error, message):
+    opening = {
+        name: arguments.pop(name) for name in {*arguments} & {"settings", "checkpoint_every"}
+    }
+    parts = {"training": Counter().updates, "stages": epochs(1, 2)} | arguments
+    with pytest.raises(error, match=message), open_run(tmp_path, **opening) as run:
+        run.restore(**parts)
+    assert not (tmp_path / "checkpoint.npz").exists()
 
 
 def test_a_run_is_restored_once_and_before_its_loop(tmp_path):
