@@ -1,39 +1,45 @@
 """Deep belief networks, as in the tutorial's chapter on them."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
+from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.type import integer_dtypes
+from pytensor.tensor.variable import TensorVariable
 
-from rbm_sym.arguments import (
+from rbm_sym.internal.arguments import (
     check_count,
     check_learning_rate,
     check_numpy_rng,
     check_shared,
-    check_step_count,
+    check_symbolic_count,
     check_tensor,
 )
-from rbm_sym.gibbs import gibbs_chain
+from rbm_sym.internal.minibatches import count_batches
+from rbm_sym.internal.settings import shared_setting
+from rbm_sym.internal.types import Count, LabelledSet, Scalar, Updates
 from rbm_sym.logistic import sigmoid
 from rbm_sym.mlp import HiddenLayer, LogisticRegression
 from rbm_sym.rbm import RBM
-from rbm_sym.streams import MRG_RandomStreams, stream_updates
-from rbm_sym.training import count_batches
+from rbm_sym.streams import MRG_RandomStreams, Streams, stream_updates
 from rbm_sym.update_rules import gradient_descent
 
 
 class DBN:
-    """A stack of RBMs that is a multilayer perceptron at the same time.
+    """A stack of RBMs that is also a multilayer perceptron.
 
-    Each RBM shares W and hbias with a sigmoid layer, and learns what the layers below make of the
-    data (pretraining, without labels). From there the whole perceptron learns to classify
-    (fine-tuning, with labels). Pretrained, the stack is a model of the data too,
+    Each RBM shares W and hbias with a sigmoid layer, and is trained on the output of the layers
+    below it (pretraining, without labels). Then the whole perceptron learns to classify
+    (fine-tuning, with labels). After pretraining, the stack is a model of the data too,
 
-        p(v, h1, ..., hL) = p(v | h1) p(h1 | h2) ... p(hL-1, hL),
+        p(v, h1, ..., hL) = p(v | h1) p(h1 | h2) ... p(hL-1, hL).
 
-    whose last factor is the distribution of the top RBM and whose others are the means that the
-    RBMs below give their visible units (Hinton, Osindero and Teh 2006).
+    The last factor is the distribution of the top RBM. Each of the others is the distribution that
+    an RBM below gives its visible units, given its hidden ones (Hinton, Osindero and Teh 2006).
 
     Parameters
     ----------
@@ -41,7 +47,7 @@ class DBN:
     theano_rng : MRG_RandomStreams or RandomStreams for the samples; None makes MRG_RandomStreams
         from numpy_rng, before the weights are drawn
     n_ins : int, at least 1, visible units
-    hidden_layers_sizes : list of int, at least one: the units of each hidden layer
+    hidden_layers_sizes : list of int, the units of each hidden layer; at least one layer
     n_outs : int, at least 1, classes
 
     Raises
@@ -58,11 +64,28 @@ class DBN:
     params : W and b of each sigmoid layer, then of logLayer
     finetune_cost : floatX scalar, the mean of -log P(y | x) over the batch
     errors : float64 scalar, the share of the batch whose most probable class is not y
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor
+    >>> from rbm_sym import DBN
+    >>> dbn = DBN(np.random.RandomState(1), n_ins=6, hidden_layers_sizes=[5, 4], n_outs=3)
+    >>> train_x = pytensor.shared(np.eye(6), name="train_x")
+    >>> for pretrain in dbn.pretraining_functions(train_x, batch_size=3, k=1):
+    ...     costs = [pretrain(index, lr=0.1) for index in range(2)]
+    >>> dbn.logLayer.p_y_given_x.eval({dbn.x: np.eye(6)}).shape
+    (6, 3)
     """
 
     def __init__(
-        self, numpy_rng, theano_rng=None, n_ins=784, hidden_layers_sizes=(500, 500), n_outs=10
-    ):
+        self,
+        numpy_rng: np.random.RandomState,
+        theano_rng: Streams | None = None,
+        n_ins: int = 784,
+        hidden_layers_sizes: Sequence[int] = (500, 500),
+        n_outs: int = 10,
+    ) -> None:
         check_numpy_rng("numpy_rng", numpy_rng)
         check_count("n_ins", n_ins, of="visible unit")
         check_count("n_outs", n_outs, of="class")
@@ -99,8 +122,10 @@ class DBN:
         self.finetune_cost = self.logLayer.negative_log_likelihood(self.y)
         self.errors = self.logLayer.errors(self.y)
 
-    def pretraining_functions(self, train_set_x, batch_size, k):
-        """CD-k for each RBM, on what the layers below it make of a minibatch.
+    def pretraining_functions(
+        self, train_set_x: TensorSharedVariable, batch_size: int, k: Count
+    ) -> list[Callable[..., np.ndarray]]:
+        """CD-k for each RBM, on the output of the layers below it for a minibatch.
 
         Parameters
         ----------
@@ -120,20 +145,36 @@ class DBN:
         TypeError, ValueError
             if an argument is not as above
         """
+        graphs = self.pretraining_graphs(train_set_x, batch_size, k)
+        return [_with_default_rate(pytensor.function(**graph)) for graph in graphs]
+
+    def pretraining_graphs(
+        self, train_set_x: TensorSharedVariable, batch_size: int, k: Count
+    ) -> list[dict[str, Any]]:
+        """As `pretraining_functions`, but not compiled yet.
+
+        Returns
+        -------
+        list of dict, from the visible units up: the arguments of `pytensor.function`, whose inputs
+            are the index of a minibatch and the learning rate
+        """
         self._check_examples("train_set_x", train_set_x, batch_size, of="training examples")
-        check_step_count("k", k)
-        k = _as_shared("k", k, "int64")
+        check_symbolic_count("k", k, of="step of the chain")
+        k = shared_setting("k", k, "int64")
         index, lr = pt.lscalar("index"), pt.scalar("lr")
         batch = train_set_x[_minibatch(index, batch_size)]
-        functions = []
+        graphs = []
         for rbm in self.rbm_layers:
             cost, updates = rbm.get_cost_updates(lr, persistent=None, k=k)
-            train = pytensor.function([index, lr], cost, updates=updates, givens={self.x: batch})
-            functions.append(_with_default_rate(train))
-        return functions
+            graphs.append(
+                dict(inputs=[index, lr], outputs=cost, updates=updates, givens={self.x: batch})
+            )
+        return graphs
 
-    def build_finetune_functions(self, datasets, batch_size, learning_rate):
-        """Gradient descent on `finetune_cost` in all of `params`, and the errors that are left.
+    def build_finetune_functions(
+        self, datasets: Sequence[LabelledSet], batch_size: int, learning_rate: Scalar
+    ) -> tuple[Callable[..., np.ndarray], Callable[..., list], Callable[..., list]]:
+        """Gradient descent on `finetune_cost` in all of `params`, and the remaining errors.
 
         Parameters
         ----------
@@ -146,7 +187,7 @@ class DBN:
         Returns
         -------
         train_fn : function of the index of a minibatch; updates `params`, returns `finetune_cost`
-        valid_score, test_score : functions of nothing
+        valid_score, test_score : functions without arguments
             Each returns a list with the share of errors in each minibatch of its set.
 
         Raises
@@ -156,7 +197,7 @@ class DBN:
         """
         check_learning_rate("learning_rate", learning_rate)
         n_batches = self.check_datasets(datasets, batch_size)
-        learning_rate = _as_shared("learning_rate", learning_rate, pytensor.config.floatX)
+        learning_rate = shared_setting("learning_rate", learning_rate, pytensor.config.floatX)
         gradients = pt.grad(self.finetune_cost, self.params)
         updates = gradient_descent(self.params, gradients, learning_rate)
 
@@ -175,20 +216,22 @@ class DBN:
         valid_score, test_score = map(score, datasets[1:], n_batches[1:])
         return train_fn, valid_score, test_score
 
-    def sample(self, chains, n_steps=1000):
-        """Draw visible vectors from the model: Gibbs steps in the top RBM, then down once.
+    def sample(
+        self, chains: TensorSharedVariable, n_steps: Count = 1000
+    ) -> tuple[list[TensorVariable], Updates]:
+        """Draw visible vectors from the model: Gibbs steps in the top RBM, then one pass down.
 
         Parameters
         ----------
         chains : shared floatX matrix (n_chains, units below the top RBM), values in [0, 1]
-            The visible units of the top RBM. Each call of a compiled function takes them `n_steps`
-            further. `rbm_layers[-1].input` is where data x start.
+            The visible units of the top RBM. Each call of a compiled function moves them on by
+            `n_steps` steps. To start at data x, use `rbm_layers[-1].input`, a function of x.
         n_steps : int or integer scalar, at least 1
 
         Returns
         -------
         outputs : list [mean, sample] of the visible units, both (n_chains, n_ins)
-            P(v = 1 | h1), and v, drawn from it. All hidden units are samples.
+            P(v = 1 | h1), and v, drawn from it. All hidden units on the way are samples.
         updates : dict from shared variable to expression, for `pytensor.function`
             The chains and every random stream.
 
@@ -197,29 +240,30 @@ class DBN:
         TypeError, ValueError
             if an argument is not as above
         """
-        top = self.rbm_layers[-1]
-        check_shared("chains", chains, f"floatX matrix of {top.n_visible} columns")
-        check_tensor("chains", chains, (None, top.n_visible))
-        over_time, updates = gibbs_chain(top.gibbs_vhv, chains, n_steps)
-        _, _, _, _, mean, sample = (output[-1] for output in over_time)
-        updates[chains] = sample
-        for rbm in self.rbm_layers[-2::-1]:
+        *below, top = self.rbm_layers
+        (mean, sample), updates = top.sample(chains, n_steps)
+        for rbm in reversed(below):
             _, mean, sample = rbm.sample_v_given_h(sample)
         return [mean, sample], stream_updates([sample]) | updates
 
     def _check_examples(self, name, examples, batch_size, of):
-        """Raise unless there is at least a minibatch of them; how many minibatches there are."""
+        """The number of whole minibatches; raises if there is none."""
         n_ins = self.rbm_layers[0].n_visible
         check_shared(name, examples, f"floatX matrix of {n_ins} columns")
         check_tensor(name, examples, (None, n_ins))
         return count_batches(len(examples.get_value(borrow=True)), batch_size, of)
 
-    def check_datasets(self, datasets, batch_size):
-        """Raise unless `build_finetune_functions` can take these.
+    def check_datasets(self, datasets: Sequence[LabelledSet], batch_size: int) -> list[int]:
+        """Check the arguments of `build_finetune_functions`, and count the minibatches.
 
         Returns
         -------
-        list of the number of whole minibatches in each of the three sets
+        list of int, the number of whole minibatches in each of the three sets
+
+        Raises
+        ------
+        TypeError, ValueError
+            if `build_finetune_functions` would not take them
         """
         if len(datasets) != 3 or any(len(dataset) != 2 for dataset in datasets):
             raise ValueError(
@@ -271,16 +315,8 @@ def _check_classes(name, y, n_examples, n_classes):
 
 
 def _minibatch(index, batch_size):
-    batch_size = _as_shared("batch_size", batch_size, "int64")
+    batch_size = shared_setting("batch_size", batch_size, "int64")
     return slice(index * batch_size, (index + 1) * batch_size)
-
-
-def _as_shared(name, number, dtype):
-    # Shared variables, unlike numbers, are no part of the compiled code: other settings need no
-    # new compilation.
-    if isinstance(number, Variable):
-        return number
-    return pytensor.shared(np.asarray(number, dtype=dtype), name=name)
 
 
 def _with_default_rate(train):

@@ -1,21 +1,22 @@
-"""Pictures of weights and samples: rows of numbers laid out as tiles of one picture."""
+"""Pictures of weights and samples: the rows of a matrix as tiles of one picture."""
 
 import math
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
-from rbm_sym.files import whole_file
+from rbm_sym.internal.files import whole_file
 
 
-def scale_to_unit_interval(ndar, eps=1e-8):
+def scale_to_unit_interval(ndar: ArrayLike, eps: float = 1e-8) -> np.ndarray:
     """Shift and scale an array to values from 0 to (almost) 1.
 
     Parameters
     ----------
-    ndar : array of numbers, any shape but an empty one
-        Left as it is.
+    ndar : array of numbers of any shape, not empty
+        It is not changed.
     eps : float
         Added to the range of values before dividing by it, so that a constant array gives zeros.
 
@@ -27,52 +28,71 @@ def scale_to_unit_interval(ndar, eps=1e-8):
     ------
     ValueError
         If `ndar` is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbm_sym import scale_to_unit_interval
+    >>> scale_to_unit_interval(np.array([-2.0, 0.0, 2.0])).round(6)
+    array([0. , 0.5, 1. ])
     """
     ndar = np.asarray(ndar)
     if ndar.size == 0:
-        raise ValueError(f"ndar has the shape {ndar.shape}; it must hold a number at least")
+        raise ValueError(f"ndar has the shape {ndar.shape}; it must hold at least one number")
     if ndar.dtype.kind != "f":
         ndar = ndar.astype(np.float64)
     shifted = ndar - ndar.min()
-    # The factor is a Python float, so that it is rounded to the array's precision once only.
+    # The factor is a Python float, so that it is rounded to the array's precision only once.
     return shifted * (1.0 / (float(shifted.max()) + eps))
 
 
 def tile_raster_images(
-    X,
-    img_shape,
-    tile_shape,
-    tile_spacing=(0, 0),
-    scale_rows_to_unit_interval=True,
-    output_pixel_vals=True,
-):
-    """Lay the rows of a matrix out as small pictures, the tiles of a large one.
+    X: ArrayLike | tuple[ArrayLike | None, ...],
+    img_shape: tuple[int, int],
+    tile_shape: tuple[int, int],
+    tile_spacing: tuple[int, int] = (0, 0),
+    scale_rows_to_unit_interval: bool = True,
+    output_pixel_vals: bool = True,
+) -> np.ndarray:
+    """Show each row of a matrix as a small picture, a tile of a large one.
 
     Parameters
     ----------
     X : array, shape (pictures, height * width), or a tuple of four
-        A row is a picture. Of a tuple the arrays are the channels red, green, blue and alpha; a
-        channel that is None is 0 everywhere, an alpha of None opaque everywhere.
+        A row is a picture. A tuple has the channels red, green, blue and alpha, each such an array
+        or None. A channel that is None is 0 everywhere; an alpha of None is opaque everywhere.
     img_shape : (height, width) of one picture, in pixels
     tile_shape : (rows, columns) of pictures
-        Pictures are laid row by row. Tiles without a picture stay 0; pictures without a tile
+        Pictures fill the tiles row by row. Tiles without a picture stay 0; pictures without a tile
         are left out.
     tile_spacing : (vertical, horizontal) gap between tiles, in pixels
     scale_rows_to_unit_interval : bool
-        Whether each picture is scaled to [0, 1] by itself; else its values are taken as they are.
+        Whether each picture is scaled to [0, 1] by itself; if not, its values stay as they are.
     output_pixel_vals : bool
-        Whether to multiply by 255 and cut the fraction off.
+        Whether to multiply by 255 and cut off the fraction.
 
     Returns
     -------
     array, shape (h, w), or (h, w, 4) for a tuple
-        h is rows * (height + gap) - gap, likewise w. uint8 in [0, 255] if `output_pixel_vals`,
-        else of the dtype of X (of the first channel that is not None).
+        h is rows * (height + gap) - gap, and w likewise. uint8 in [0, 255] if
+        `output_pixel_vals`; else the dtype of X (of its first channel that is not None).
 
     Raises
     ------
     ValueError
-        If a shape is wrong, or if a value is NaN or infinite and pixel values are asked for.
+        If a shape is wrong. If `output_pixel_vals` is True, also if a value is NaN or infinite, or,
+        unless rows are scaled, if a picture has values that are not in [0, 1].
+
+    Examples
+    --------
+    Two pictures of 2 × 2 pixels, side by side:
+
+    >>> import numpy as np
+    >>> from rbm_sym import tile_raster_images
+    >>> pictures = np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    >>> tile_raster_images(pictures, img_shape=(2, 2), tile_shape=(1, 2), tile_spacing=(1, 1))
+    array([[  0,   0,   0, 254,   0],
+           [  0, 254,   0,   0,   0]], dtype=uint8)
     """
     img_shape = checked_pair(img_shape, "img_shape", least=1)
     tile_shape = checked_pair(tile_shape, "tile_shape", least=1)
@@ -81,8 +101,15 @@ def tile_raster_images(
     return tile_channels(X, *layout) if isinstance(X, tuple) else tile_rows(X, *layout)
 
 
-def tile_channels(channels, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
-    """The tiled channels, one behind the other; `tile_raster_images` of a tuple."""
+def tile_channels(
+    channels: tuple[ArrayLike | None, ...],
+    img_shape: tuple[int, int],
+    tile_shape: tuple[int, int],
+    tile_spacing: tuple[int, int],
+    scale_rows: bool,
+    pixel_values: bool,
+) -> np.ndarray:
+    """`tile_raster_images` of a tuple: the tiled channels along a last axis."""
     if len(channels) != 4:
         raise ValueError(f"X is a tuple of {len(channels)}; it must be (red, green, blue, alpha)")
     tiled = [
@@ -101,11 +128,20 @@ def tile_channels(channels, img_shape, tile_shape, tile_spacing, scale_rows, pix
     return picture
 
 
-def tile_rows(X, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
-    """The tiled rows of one matrix; `tile_raster_images` of an array."""
-    X = checked_rows(X, img_shape, finite=pixel_values)
-    if scale_rows and X.dtype.kind != "f":
+def tile_rows(
+    X: ArrayLike,
+    img_shape: tuple[int, int],
+    tile_shape: tuple[int, int],
+    tile_spacing: tuple[int, int],
+    scale_rows: bool,
+    pixel_values: bool,
+) -> np.ndarray:
+    """`tile_raster_images` of an array: its tiled rows."""
+    X = checked_rows(X, img_shape, finite=pixel_values)[: math.prod(tile_shape)]
+    if (scale_rows or pixel_values) and X.dtype.kind != "f":
         X = X.astype(np.float64)
+    if pixel_values and not scale_rows:
+        check_grey_levels(X)
     height, width = img_shape
     sheet = np.zeros(
         sheet_shape(img_shape, tile_shape, tile_spacing), np.uint8 if pixel_values else X.dtype
@@ -119,15 +155,17 @@ def tile_rows(X, img_shape, tile_shape, tile_spacing, scale_rows, pixel_values):
     return sheet
 
 
-def sheet_shape(img_shape, tile_shape, tile_spacing):
-    """Height and width of all tiles with the gaps between them."""
+def sheet_shape(
+    img_shape: tuple[int, int], tile_shape: tuple[int, int], tile_spacing: tuple[int, int]
+) -> tuple[int, ...]:
+    """The height and width of all tiles together with the gaps between them."""
     return tuple(
         (size + gap) * number - gap
         for size, number, gap in zip(img_shape, tile_shape, tile_spacing, strict=True)
     )
 
 
-def checked_pair(pair, name, least):
+def checked_pair(pair: ArrayLike, name: str, least: int) -> tuple[int, int]:
     """Two integers of at least `least`, or a ValueError."""
     numbers = np.asarray(pair)
     if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or numbers.min() < least:
@@ -135,7 +173,7 @@ def checked_pair(pair, name, least):
     return tuple(numbers.tolist())
 
 
-def checked_rows(X, img_shape, finite):
+def checked_rows(X: ArrayLike, img_shape: tuple[int, int], finite: bool) -> np.ndarray:
     """X as a matrix whose rows are pictures of that shape, or a ValueError."""
     X = np.asarray(X)
     pixels = math.prod(img_shape)
@@ -145,15 +183,28 @@ def checked_rows(X, img_shape, finite):
             f"be numbers of shape (pictures, {pixels})"
         )
     if finite and not np.isfinite(X).all():
-        raise ValueError("X holds NaN or infinite values; pixels can show finite ones only")
+        raise ValueError("X holds NaN or infinite values; pixels can show only finite ones")
     return X
 
 
-def save_picture(pixels, path):
+def check_grey_levels(X: np.ndarray) -> None:
+    """Raise ValueError unless 255 times each value is a uint8, its fraction cut off.
+
+    So values a little outside of [0, 1], as rounding makes them, are taken.
+    """
+    low, high = (X.min(), X.max()) if X.size else (0, 0)
+    if not (255 * low > -1 and 255 * high < 256):
+        raise ValueError(
+            f"X goes from {low} to {high}; scale its values to [0, 1], or each row by "
+            "scale_rows_to_unit_interval=True"
+        )
+
+
+def save_picture(pixels: np.ndarray, path: str | Path) -> None:
     """Write a picture in the format that the file's suffix names, such as .png.
 
-    It is written under another name and then renamed, so that a picture under its own name is
-    always whole.
+    It is written under another name and then renamed, so that a file at `path` is always a whole
+    picture.
 
     Parameters
     ----------
@@ -163,9 +214,19 @@ def save_picture(pixels, path):
     Raises
     ------
     ValueError
-        If `pixels` is of another shape or dtype, or the suffix is not that of a format.
+        If `pixels` has another shape or dtype, or no picture format has this suffix.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from rbm_sym import save_picture
+    >>> save_picture(np.zeros((28, 14), dtype="uint8"), "picture.png")
+    >>> with Image.open("picture.png") as picture:
+    ...     print(picture.size)
+    (14, 28)
     """
     pixels, path = np.asarray(pixels), Path(path)
     is_grey, is_colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] == 4
@@ -179,7 +240,15 @@ def save_picture(pixels, path):
         Image.fromarray(pixels).save(unfinished)
 
 
-def check_picture_path(path):
-    """Raise ValueError unless the suffix of `path` is that of a picture format."""
+def check_picture_path(path: str | Path) -> None:
+    """Raise ValueError unless a picture format has the suffix of `path`."""
     if Image.registered_extensions().get(Path(path).suffix.lower()) not in Image.SAVE:
         raise ValueError(f"{path}: no picture format has this suffix; use .png")
+
+
+def picture_shape(n_pixels: int) -> tuple[int, int]:
+    """(height, width) of a picture: square, or as near to it as whole numbers allow."""
+    height = math.isqrt(n_pixels)
+    while n_pixels % height:
+        height -= 1
+    return height, n_pixels // height

@@ -1,12 +1,17 @@
 """Layers of a multilayer perceptron, as in the tutorial's chapters on them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor import TensorLike
+from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.type import integer_dtypes
+from pytensor.tensor.variable import TensorVariable
 
-from rbm_sym.arguments import check_count, check_numpy_rng, check_tensor
+from rbm_sym.internal.arguments import check_count, check_numpy_rng, check_tensor
 from rbm_sym.logistic import sigmoid
 
 
@@ -33,9 +38,27 @@ class HiddenLayer:
     ----------
     input, W, b, and `params`, the list [W, b]
     output : floatX (batch, n_out)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.mlp import HiddenLayer
+    >>> layer = HiddenLayer(np.random.RandomState(1), pt.matrix("x"), n_in=6, n_out=4)
+    >>> layer.output.eval({layer.input: np.eye(6)[:2]}).shape
+    (2, 4)
     """
 
-    def __init__(self, rng, input, n_in, n_out, W=None, b=None, activation=pt.tanh):
+    def __init__(
+        self,
+        rng: np.random.RandomState | None,
+        input: TensorVariable,
+        n_in: int,
+        n_out: int,
+        W: TensorSharedVariable | None = None,
+        b: TensorSharedVariable | None = None,
+        activation: Callable[[TensorVariable], TensorVariable] | None = pt.tanh,
+    ) -> None:
         check_count("n_in", n_in, of="unit")
         check_count("n_out", n_out, of="unit")
         check_tensor("input", input, (None, n_in))
@@ -78,9 +101,22 @@ class LogisticRegression:
     input, the shared W (n_in, n_out) and b (n_out,), zeros at first, and `params`, the list [W, b]
     p_y_given_x : floatX (batch, n_out), P(y | x)
     y_pred : int64 (batch,), the most probable class
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> from rbm_sym.mlp import LogisticRegression
+    >>> classifier = LogisticRegression(pt.matrix("x"), n_in=6, n_out=4)
+    >>> classifier.p_y_given_x.eval({classifier.input: np.eye(6)[:2]})
+    array([[0.25, 0.25, 0.25, 0.25],
+           [0.25, 0.25, 0.25, 0.25]])
+    >>> cost = classifier.negative_log_likelihood(np.array([3, 1]))
+    >>> round(float(cost.eval({classifier.input: np.eye(6)[:2]})), 6)
+    1.386294
     """
 
-    def __init__(self, input, n_in, n_out):
+    def __init__(self, input: TensorVariable, n_in: int, n_out: int) -> None:
         check_count("n_in", n_in, of="unit")
         check_count("n_out", n_out, of="class")
         check_tensor("input", input, (None, n_in))
@@ -94,7 +130,7 @@ class LogisticRegression:
         self.y_pred = pt.argmax(self.p_y_given_x, axis=1)
         self.params = [self.W, self.b]
 
-    def negative_log_likelihood(self, y):
+    def negative_log_likelihood(self, y: TensorLike) -> TensorVariable:
         """The mean over the batch of -log P(y | x), a floatX scalar.
 
         Parameters
@@ -104,13 +140,13 @@ class LogisticRegression:
         Raises
         ------
         TypeError
-            if `y` is no integer vector
+            if `y` is not an integer vector
         ValueError
-            if one of its classes is out of range: when a function that computes it is called
+            if one of its classes is out of range; raised when a compiled function is called
         """
         y = _as_classes(y)
-        # Compiled code reads what lies beside the matrix, and the gradient's overwrites it, where
-        # an index is out of range.
+        # Compiled code does not check indices. One that is out of range would read memory beside
+        # the matrix, and the gradient would overwrite it.
         in_range = pt.all(pt.ge(y, 0) & pt.lt(y, self.n_out))
         y = CheckAndRaise(ValueError, f"y: classes from 0 to {self.n_out - 1} are needed")(
             y, in_range
@@ -118,10 +154,10 @@ class LogisticRegression:
         log_p_y_given_x = pt.special.log_softmax(self._pre_softmax, axis=1)
         return -pt.mean(log_p_y_given_x[pt.arange(y.shape[0]), y])
 
-    def errors(self, y):
+    def errors(self, y: TensorLike) -> TensorVariable:
         """The share of the batch whose most probable class is not `y`, a float64 scalar.
 
-        `y` is an integer vector (batch,), symbolic or not; else, a TypeError is raised.
+        `y` is an integer vector (batch,), symbolic or not; anything else raises TypeError.
         """
         return pt.mean(pt.neq(self.y_pred, _as_classes(y)))
 

@@ -1,102 +1,46 @@
-"""Tell how probable a trained RBM finds a data set, in nats per picture.
+"""Estimate the likelihood of a data set under a trained RBM, in nats per picture.
 
 The partition function is estimated from both sides, by annealed importance sampling from
 independent units to the RBM and back. Unless all walks have missed a mode of the RBM, the true mean
-log-likelihood lies between the two figures. A model with a small layer is summed over as well.
+log-likelihood lies between the two numbers. For a model with a small layer, the exact sum is
+computed too.
 """
 
 import argparse
 
 import numpy as np
-from command_line import one_line_errors, progress_through, some_path, whole_number
-from sample_rbm import load_rbm, read_sets
+import pytensor
 
-from rbm_sym.datasets import draw_binary
-from rbm_sym.likelihood import (
-    ais_log_partition,
-    exact_log_partition,
-    log_likelihood,
-    reverse_ais_log_partition,
-    standard_temperatures,
-)
-
-PROGRAM = "estimate_likelihood.py"
-ESTIMATES = {"forward": ais_log_partition, "reverse": reverse_ais_log_partition}
-# Larger layers take minutes to sum over.
-LARGEST_EXACT_LAYER = 20
+from rbm_sym.likelihood import standard_temperatures
+from rbm_sym.likelihood.report import report_likelihood
+from rbm_sym.models import load_rbm
+from rbm_sym.runs.options import add_estimate_options, load_data_for, some_path, whole_number
+from rbm_sym.runs.terminal import one_line_errors, progress_through
+from rbm_sym.streams import make_streams
 
 
-def main():
-    args = parse_arguments()
-    with one_line_errors(PROGRAM, ValueError, TypeError):
-        rbm, _ = load_rbm(args.model, "mrg", np.random.RandomState(args.seed))
-        datasets = read_sets(args.dataset, rbm)
-        report(rbm, datasets, args.n_runs, args.n_temperatures, args.seed)
+def main(arguments=None):
+    with one_line_errors(OSError, ValueError, TypeError):
+        args = parse_arguments(arguments)
+        rbm, _ = load_rbm(args.model, make_streams("mrg", np.random.RandomState(args.seed)))
+        pytensor.config.floatX = rbm.W.dtype
+        datasets = load_data_for(args.dataset, rbm.n_visible)
+        for line in report_likelihood(
+            rbm, datasets, args.n_runs, args.n_temperatures, args.seed, progress_through
+        ):
+            print(line, flush=True)
 
 
-def parse_arguments():
+def parse_arguments(arguments):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("model", type=some_path, help="the rbm.npz of train_rbm.py")
     parser.add_argument("--dataset", default="digits", help="as for train_rbm.py")
-    add_estimate_options(parser)
+    add_estimate_options(parser, len(standard_temperatures()))
     parser.add_argument("--seed", type=whole_number(0, 2**32), default=123)
-    return parser.parse_args()
-
-
-def add_estimate_options(parser):
-    """Options for how much work an estimate is."""
-    parser.add_argument(
-        "--n-runs", type=whole_number(2), default=100, help="runs of annealed importance sampling"
-    )
-    parser.add_argument(
-        "--n-temperatures", type=whole_number(2), default=len(standard_temperatures()),
-        help="temperatures between independent units and the RBM; the more, the smaller the error",
-    )  # fmt: skip
-
-
-def report(rbm, datasets, n_runs, n_temperatures, seed):
-    """Print log Z, and the mean log-likelihoods of the training and test pictures."""
-    (train_x, _), _, (test_x, _) = datasets
-    arguments = dict(
-        n_runs=n_runs, temperatures=spread(n_temperatures), data=train_x, seed=seed
-    )  # fmt: skip
-    estimates = {
-        name: estimate(rbm, progress=progress_through(name, " parts"), **arguments)
-        for name, estimate in ESTIMATES.items()
-    }
-    log_Z = {}
-    for name, estimate in estimates.items():
-        log_Z[name] = estimate.log_partition
-        print(
-            f"log Z, {name}: {estimate.log_partition:.3f} ± {estimate.standard_error:.3f} "
-            f"(worth {estimate.effective_sample_size:.0f} of {n_runs} runs)"
-        )
-    if min(rbm.n_visible, rbm.n_hidden) <= LARGEST_EXACT_LAYER:
-        log_Z["exact"] = exact_log_partition(rbm)
-        print(f"log Z, exact: {log_Z['exact']:.3f}")
-
-    train, test = (x.get_value(borrow=True) for x in (train_x, test_x))
-    for title, pictures in [
-        ("test pictures, drawn from their grey levels (seed 0)", draw_binary(test, seed=0)),
-        ("test pictures, grey levels of at least 0.5 set to 1", test >= 0.5),
-        ("training pictures, drawn from their grey levels (seed 0)", draw_binary(train, seed=0)),
-    ]:
-        of_set = {
-            name: log_likelihood(rbm, pictures, value).mean() for name, value in log_Z.items()
-        }
-        figures = ", ".join(f"{mean:.2f} ({name})" for name, mean in of_set.items())
-        print(f"mean log-likelihood in nats, {title}: {figures}", flush=True)
-
-
-def spread(n_temperatures):
-    """So many inverse temperatures, as densely spread as the standard ones."""
-    standard = standard_temperatures()
-    places = np.linspace(0, len(standard) - 1, n_temperatures)
-    return np.interp(places, np.arange(len(standard)), standard)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    with one_line_errors(PROGRAM, OSError):
-        main()
+    main()

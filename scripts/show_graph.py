@@ -1,34 +1,40 @@
 """Print and draw the graph of a training function, before and after compilation.
 
-The text is PyTensor's dprint, the picture PyTensor's d3viz: a file to be opened in a browser.
+The text comes from PyTensor's dprint. The picture comes from PyTensor's d3viz: a file to be opened
+in a browser.
 """
 
 import argparse
-import re
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from command_line import check_file, one_line_errors, some_path, whole_number
-from dot import COLORS, dot_source
-from pytensor import d3viz
-from pytensor.d3viz.d3viz import safe_json
-from train_rbm import make_persistent_chain
 
 from rbm_sym import RBM
-from rbm_sym.files import whole_file
+from rbm_sym.internal.files import check_file
+from rbm_sym.pages.dot import dot_source
+from rbm_sym.pages.graph import write_graphs
 from rbm_sym.rewrites import ALL, without
+from rbm_sym.runs.options import some_path, whole_number
+from rbm_sym.runs.terminal import one_line_errors
 
-PROGRAM = "show_graph.py"
+
+def main(arguments=None):
+    with one_line_errors(OSError):
+        show_graph(argument_parser().parse_args(arguments))
 
 
-def main():
-    args = argument_parser().parse_args()
+def show_graph(args):
     check_file(args.output)
     pytensor.config.floatX = args.floatX
     rbm = RBMOfNamedGradients(pt.matrix("x"), args.n_visible, args.n_hidden)
-    cost, updates = rbm.get_cost_updates(persistent=make_persistent_chain(args), k=args.k)
+    chain = None
+    if args.algorithm == "pcd":
+        zeros = np.zeros((20, args.n_hidden), dtype=args.floatX)
+        chain = pytensor.shared(zeros, name="persistent_chain")
+    cost, updates = rbm.get_cost_updates(persistent=chain, k=args.k)
     name_results(cost, updates)
     results = [cost, *updates.values()]
     with without(ALL) if args.rewrites == "none" else nullcontext():
@@ -39,7 +45,7 @@ def main():
     pytensor.dprint(results, depth=depth)
     print("\n=== After compilation\n")
     pytensor.dprint(train, depth=depth)
-    write_page(
+    write_graphs(
         args.output,
         {
             "Before compilation": dot_source(results),
@@ -59,7 +65,7 @@ def argument_parser():
     )  # fmt: skip
     parser.add_argument(
         "--k", type=whole_number(1, 2**31), default=15,
-        help="Gibbs steps an update; PyTensor makes no scan of a single one",
+        help="Gibbs steps in an update; a single step becomes no scan",
     )  # fmt: skip
     parser.add_argument("--n-visible", type=whole_number(1, 10_000), default=12)
     parser.add_argument("--n-hidden", type=whole_number(1, 10_000), default=8)
@@ -70,7 +76,6 @@ def argument_parser():
     )  # fmt: skip
     parser.add_argument("--depth", type=whole_number(1), help="print no deeper than this")
     parser.add_argument("--output", type=some_path, default=Path("graph.html"), help="the picture")
-    parser.set_defaults(batch_size=20)
     return parser
 
 
@@ -85,40 +90,11 @@ class RBMOfNamedGradients(RBM):
 
 
 def name_results(cost, updates):
-    """Tell what each result of the graph is for; the names outlive compilation."""
+    """Name the results of the graph by their use; the names stay after compilation."""
     cost.name = "monitoring cost"
     for shared, new_value in updates.items():
         new_value.name = f"updated {shared.name}"
 
 
-def write_page(path, graphs):
-    """Write d3viz's page with all that it refers to inside of it.
-
-    Parameters
-    ----------
-    path : where to write it
-    graphs : dict from title to DOT source
-    """
-    folder = Path(d3viz.__file__).parent
-
-    def style(match):
-        return f"<style>\n{(folder / 'css' / match[1]).read_text('utf-8')}\n</style>"
-
-    def script(match):
-        return f"<script>\n{(folder / 'js' / match[1]).read_text('utf-8')}\n</script>"
-
-    page = (folder / "html" / "template.html").read_text("utf-8")
-    page = re.sub(r'<link rel="stylesheet" href="%% CSS_DIR %%/(.*?)"/>', style, page)
-    page = re.sub(r'<script .*?src="%% JS_DIR %%/(.*?)"></script>', script, page)
-    page = page.replace("%% DOT_GRAPH %%", "graphs[shown]")
-    ours = Path(__file__).with_suffix(".js").read_text("utf-8")
-    constants = f"const graphs = {safe_json(graphs)};\nconst colors = {safe_json(COLORS)};"
-    page = page.replace("</head>", f"<script>\n{constants}\n{ours}</script>\n</head>")
-    page = page.replace("<head>", '<head>\n<meta charset="utf-8">')
-    with whole_file(path) as unfinished:
-        unfinished.write_text(page, "utf-8")
-
-
 if __name__ == "__main__":
-    with one_line_errors(PROGRAM, OSError):
-        main()
+    main()

@@ -8,8 +8,17 @@ import numpy as np
 import pytensor
 import pytest
 from hypothesis import Phase, settings
+from pytensor.compile.mode import predefined_optimizers
 
 from rbm_sym import RBM, RandomStreams
+
+# For the tests that compute in Python, as under FAST_COMPILE: each graph would first be compiled in
+# C, for seconds, and PyTensor would look for a BLAS and warn that there is none.
+pytensor.config.cxx = ""
+pytensor.config.blas__ldflags = ""
+# PyTensor compiles the steps of a scan with "fast_run" whatever the function's mode, and a fused
+# operation is computed in Python number by number.
+predefined_optimizers["fast_run"] = predefined_optimizers["fast_run"].excluding("fusion")
 
 # The same examples each time, so that a test turns red for a change of the code alone. Others, and
 # a search for the smallest one that fails, which may take minutes: --hypothesis-profile=random
@@ -21,14 +30,26 @@ settings.load_profile("fixed")
 
 
 def pytest_addoption(parser):
-    """How long the tests of endurance are; docs/reliability.md has what longer ones have shown."""
+    """Which tests run, and how long those of endurance are.
+
+    docs/reliability.md has what longer ones have shown.
+    """
     group = parser.getgroup("rbm_sym")
+    group.addoption("--long", action="store_true", help="also the tests that take minutes")
     group.addoption("--kills", type=int, default=10, help="runs killed at random moments")
     group.addoption("--flips", default="300", help='places of a checkpoint damaged, or "all"')
     group.addoption("--fuzz-inputs", type=int, default=2000, help="damaged data files")
-    group.addoption("--graphs", type=int, default=8, help="graphs drawn at random")
+    group.addoption("--graphs", type=int, default=2, help="graphs drawn at random")
     group.addoption("--first-graph", type=int, default=0, help="the seed of the first of them")
     group.addoption("--soak-minutes", type=float, default=3, help="minutes of one long run")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without --long, leave out the tests that are marked as slow."""
+    if not config.getoption("--long"):
+        slow = {item for item in items if item.get_closest_marker("slow")}
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=slow)
 
 
 @pytest.fixture(params=["float32", "float64"])

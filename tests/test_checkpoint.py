@@ -5,7 +5,7 @@ import resource
 import numpy as np
 import pytensor
 import pytest
-from test_files import in_a_process
+from processes import in_a_process
 
 from rbm_sym.checkpoint import load_arrays, save_arrays, set_values, values_of
 
@@ -116,7 +116,7 @@ def test_files_without_a_checksum_are_read(tmp_path):
     arrays, settings = load_arrays(tmp_path / "model.npz", ["W"])
     assert settings == {"k": 15} and np.array_equal(arrays["W"], ARRAYS["W"])
     np.savez(tmp_path / "model.npz", **ARRAYS, settings=np.array("[15]"))
-    with pytest.raises(ValueError, match="settings are no dictionary"):
+    with pytest.raises(ValueError, match="settings are not a dictionary"):
         load_arrays(tmp_path / "model.npz", ["W"])
 
 

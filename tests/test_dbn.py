@@ -11,19 +11,18 @@ import pytensor.tensor as pt
 import pytest
 import run_settings
 from enumeration import EnumeratedRBM, p_visible_of_stack, sigmoid
-from replay import REFERENCE, load_runs, record
-from sample_rbm import make_streams
+from recordings import REFERENCE, load_runs, record
 
 import rbm_sym
 from rbm_sym import DBN, MRG_RandomStreams, RandomStreams
 from rbm_sym.datasets import read_arrays
+from rbm_sym.streams import make_streams
 
 # Its scans look for a BLAS to link with, and get along without.
 PYTHON = "FAST_COMPILE"
 pytestmark = pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")
 DIGITS = Path(rbm_sym.__file__).parent / "data" / "digits.npz"
 RUNS = load_runs(REFERENCE / "dbn_runs.npz")
-QUICK = ["one_layer"]
 
 
 def make_dbn(n_ins=6, sizes=(4, 3), n_outs=5, streams=RandomStreams):
@@ -79,9 +78,8 @@ def assert_same(here, there, of_finetuning=1e-8):
         np.testing.assert_allclose(value, there[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in RUNS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
 def test_pretraining_finetuning_and_samples_are_theanos(name):
     """Around its fortieth update, the fine-tuning of one makes differences a thousand times larger.
 

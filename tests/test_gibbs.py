@@ -7,6 +7,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from pytensor.compile import sharedvalue
 
 from rbm_sym import MRG_RandomStreams, RandomStreams, gibbs_chain
@@ -73,8 +74,8 @@ scan_by_hand = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @scan_by_hand
 @pytest.mark.parametrize("mode", [PYTHON, None])
-@pytest.mark.parametrize("n_steps", [1, 3])
-@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("n_steps", mostly_slow([3, 1]))
+@pytest.mark.parametrize("streams", mostly_slow(STREAMS))
 def test_a_scan_called_by_hand_draws_afresh_too(double, streams, n_steps, mode):
     outputs, updates = pytensor.scan(
         noise_step(streams(5)), outputs_info=[None, pt.zeros(4)], n_steps=n_steps
@@ -86,7 +87,7 @@ def test_a_scan_called_by_hand_draws_afresh_too(double, streams, n_steps, mode):
 
 @scan_by_hand
 @pytest.mark.parametrize("mode", [PYTHON, None])
-@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("streams", mostly_slow(STREAMS))
 def test_a_scan_called_by_hand_whose_updates_are_forgotten_is_refused(double, streams, mode):
     rng = streams(5)
     outputs, updates = pytensor.scan(noise_step(rng), outputs_info=[None, pt.zeros(4)], n_steps=3)
@@ -151,7 +152,7 @@ def test_states_where_theano_had_them(double):
 
 def test_one_sequence_without_a_list(double):
     states, _ = gibbs_chain(lambda x, a: x + a, pt.zeros(()), sequences=np.arange(4.0))
-    np.testing.assert_array_equal(states.eval(), [0, 1, 3, 6])
+    np.testing.assert_array_equal(states.eval(mode=PYTHON), [0, 1, 3, 6])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_symbolic_number_of_steps(double):
         function(0)
 
 
-@pytest.mark.parametrize("shape", [(1, 3), (2, 1), (1, 1)])
+@pytest.mark.parametrize("shape", mostly_slow([[1, 1], [1, 3], [2, 1]]))
 def test_chains_of_length_one_in_some_dimension(double, shape):
     start = pytensor.shared(np.zeros(shape), shape=shape)
     outputs, updates = gibbs_chain(noise_step(RandomStreams(5)), start, 2)
@@ -258,7 +259,7 @@ def test_a_sample_held_through_the_chain(double):
     assert not np.intersect1d(results[0][0], results[1][0]).size
 
 
-@pytest.mark.parametrize("mode", [PYTHON, None])
+@pytest.mark.parametrize("mode", mostly_slow([PYTHON, None]))
 def test_a_chain_over_the_units_within_each_step(double, mode):
     """Scan in scan: the inner chain visits the units one by one, with draws of their own."""
     rng = MRG_RandomStreams(5)
@@ -330,4 +331,4 @@ def test_bad_sequences(double):
         gibbs_chain(lambda x, a, b: x, pt.zeros(4), 2, sequences=[pt.arange(2), 3.0])
     states, _ = gibbs_chain(lambda x, a: x + a, pt.zeros(4), sequences=[pt.dvector("betas")])
     with pytest.raises(ValueError, match="n_steps: at least 1 step"):
-        states.eval({"betas": np.zeros(0)})
+        states.eval({"betas": np.zeros(0)}, mode=PYTHON)

@@ -115,6 +115,23 @@ def test_pixel_values_are_cut_not_rounded():
     assert tile_raster_images(X, (2, 2), (1, 1)).max() == 254
 
 
+def test_values_that_rounding_puts_outside_of_0_to_1_are_shown():
+    X = np.array([[-1e-7, 1 + 1e-6, 1, 0], [2, 2, 2, 2]], "float32")
+    sheet = tile_raster_images(X, (2, 2), (1, 1), scale_rows_to_unit_interval=False)
+    np.testing.assert_array_equal(sheet, [[0, 255], [255, 0]])
+    # The second picture has no tile. Nor are values limited where they are not pixels.
+    arguments = {"scale_rows_to_unit_interval": False, "output_pixel_vals": False}
+    sheet = tile_raster_images(X, (2, 2), (1, 2), **arguments)
+    np.testing.assert_array_equal(sheet[:, 2:], np.full((2, 2), 2))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int64"])
+def test_zeros_and_ones_of_any_dtype_are_black_and_white(dtype):
+    X = np.array([[0, 1, 1, 0]], dtype)
+    sheet = tile_raster_images(X, (2, 2), (1, 1), scale_rows_to_unit_interval=False)
+    np.testing.assert_array_equal(sheet, [[0, 255], [255, 0]])
+
+
 def test_integers_are_scaled_as_doubles():
     X = np.array([[0, 1, 2, 4]])
     scaled = tile_raster_images(X, (2, 2), (1, 1), output_pixel_vals=False)
@@ -156,6 +173,7 @@ def test_arguments_are_left_as_they_are():
     np.testing.assert_array_equal(X, before)
 
 
+UNSCALED = {"scale_rows_to_unit_interval": False}
 BAD_ARGUMENTS = {
     "vector": ({"X": np.zeros(4)}, r"X is float64 of shape \(4,\)"),
     "pictures in three dimensions": ({"X": np.zeros((1, 2, 2))}, r"\(pictures, 4\)"),
@@ -172,6 +190,9 @@ BAD_ARGUMENTS = {
     "no tiles": ({"tile_shape": (1, 0)}, "tile_shape is"),
     "half a tile": ({"tile_shape": (1, 1.5)}, "tile_shape is"),
     "overlap": ({"tile_spacing": (0, -1)}, "tile_spacing is"),
+    "below 0": ({"X": np.full((1, 4), -0.1)} | UNSCALED, r"X goes from -0\.1 to -0\.1"),
+    "above 1": ({"X": np.array([[0, 0.5, 1, 1.1]])} | UNSCALED, r"X goes from 0\.0 to 1\.1"),
+    "grey levels of 8 bits": ({"X": np.full((1, 4), 128, "uint8")} | UNSCALED, "to 128"),
 }
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from enumeration import EnumeratedRBM, all_states, sigmoid
 
 from rbm_sym import RBM, MRG_RandomStreams, RandomStreams, gibbs_chain
@@ -172,7 +173,8 @@ def test_reconstruction_cost_is_the_cross_entropy(double, make_rbm):
 
 
 @pytest.mark.parametrize(
-    ("mode", "floatX"), [(PYTHON, "float32"), (None, "float32"), (PYTHON, "float64")]
+    ("mode", "floatX"),
+    mostly_slow([(PYTHON, "float32"), (PYTHON, "float64"), (None, "float32")], n_quick=2),
 )
 def test_nothing_overflows_at_large_activations(floatX, make_rbm, mode):
     with pytensor.config.change_flags(floatX=floatX):
@@ -222,6 +224,33 @@ def test_gibbs_steps_leave_the_distribution_unchanged(double, make_rbm, streams,
         advance()
         counts = np.bincount((chains.get_value() @ powers).astype(int), minlength=len(p))
         assert chisquare(counts, n_chains * p).pvalue > 1e-6
+
+
+def test_samples_of_the_model(double, make_rbm):
+    """Chains that start exactly at p(v) stay there, and the means that are shown are P(v = 1).
+
+    The counts of 20,000 independent chains over all states are compared with their probabilities by
+    Pearson's chi-square, at a false-alarm probability of 1e-6.
+    """
+    from scipy.stats import chisquare
+
+    rbm, n_chains = make_rbm(), 20_000
+    model = EnumeratedRBM.of(rbm)
+    drawn = np.random.RandomState(5).choice(len(model.visible), size=n_chains, p=model.p_visible)
+    chains = pytensor.shared(model.visible[drawn])
+    outputs, updates = rbm.sample(chains, n_steps=2)
+    means, samples = pytensor.function([], outputs, updates=updates, mode=PYTHON)()
+    np.testing.assert_array_equal(chains.get_value(), samples)
+    powers = 2 ** np.arange(rbm.n_visible)[::-1]
+    counts = np.bincount((samples @ powers).astype(int), minlength=len(model.visible))
+    assert chisquare(counts, n_chains * model.p_visible).pvalue > 1e-6
+    error = means.std(axis=0) / np.sqrt(n_chains)
+    assert (np.abs(means.mean(axis=0) - model.p_visible @ model.visible) < 5 * error).all()
+    assert set(updates) == {chains, *rbm.theano_rng.states}
+    with pytest.raises(TypeError, match="chains: a shared floatX matrix of 4 columns"):
+        rbm.sample(pt.matrix("chains"))
+    with pytest.raises(ValueError, match="n_steps"):
+        rbm.sample(chains, 0)
 
 
 def test_sample_results_have_the_tutorials_order_and_dtype(floatX, make_rbm):

@@ -4,10 +4,10 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import mostly_slow
 from enumeration import sigmoid
 
 from rbm_sym import RBM, MRG_RandomStreams
-from rbm_sym.training import EarlyStopping, check_finite, compile_now, count_batches, run_epoch
 
 K = 15  # as in the tutorial; a number is part of the compiled code, so one serves all tests
 LEARNING_RATE = 0.1
@@ -62,7 +62,13 @@ class NumpyTutorial:
         return (x * np.log(q) + (1 - x) * np.log(1 - q)).sum(axis=1).mean()
 
 
-@pytest.mark.parametrize("algorithm", ["pcd", "cd"])
+@pytest.mark.parametrize(
+    ("floatX", "algorithm"),
+    mostly_slow(
+        [("float32", "pcd"), ("float64", "cd"), ("float32", "cd"), ("float64", "pcd")], n_quick=2
+    ),
+    indirect=["floatX"],
+)
 def test_training_is_the_tutorials_algorithm(floatX, make_rbm, algorithm):
     """Parameters, costs, and the persistent chain: the hidden sample of the last visible one."""
     rbm = make_rbm(n_visible=6, n_hidden=5)
@@ -90,7 +96,7 @@ def test_training_is_the_tutorials_algorithm(floatX, make_rbm, algorithm):
             assert np.array_equal(chain.get_value(), by_hand.chain)
 
 
-@pytest.mark.parametrize("algorithm", ["pcd", "cd"])
+@pytest.mark.parametrize("algorithm", mostly_slow(["pcd", "cd"]))
 def test_the_updates_are_the_whole_state_of_training(double, make_rbm, algorithm):
     """Set every key back, and the same updates follow again."""
     rbm = make_rbm(n_visible=6, n_hidden=5)
@@ -113,45 +119,6 @@ def test_the_updates_are_the_whole_state_of_training(double, make_rbm, algorithm
     assert len(updates) == 3 + streams_drawn + 2 * len(counted)
 
 
-def test_run_epoch_calls_every_batch_in_order():
-    called, seen = [], []
-    costs = run_epoch(lambda i: called.append(i) or 10.0 * i, 4, after_update=seen.append)
-    assert called == [0, 1, 2, 3] and costs.tolist() == seen == [0, 10, 20, 30]
-
-
-def test_divergence_stops_the_epoch():
-    costs = [1.0, float("nan"), 2.0]
-    with pytest.raises(FloatingPointError, match=r"minibatch 1 is nan: .*smaller learning rate"):
-        run_epoch(costs.__getitem__, 3)
-
-
-@pytest.mark.parametrize(("n_batches", "noticed"), [(1000, 199), (150, 149)])
-def test_parameters_that_diverge_stop_the_epoch(n_batches, noticed):
-    """At a look every hundred updates, or at the end, though the cost stays finite."""
-    W, bias = pytensor.shared(np.zeros((2, 3)), name="W"), pytensor.shared(np.zeros(3), name="b")
-    called = []
-
-    def update(index):
-        called.append(index)
-        if index == 120:
-            bias.set_value(np.array([0, np.inf, 0]))
-        return 1.0
-
-    with pytest.raises(FloatingPointError, match=r"b holds infinite .*smaller learning rate"):
-        run_epoch(update, n_batches, watched=[W, bias])
-    assert called[-1] == noticed
-    with pytest.raises(FloatingPointError, match="b holds infinite"):
-        check_finite([W, bias])
-    check_finite([W])
-
-
-def test_an_epoch_goes_on_where_it_was_left():
-    costs, called = np.zeros(4), []
-    costs[:2] = 7, 8
-    assert run_epoch(lambda i: called.append(i) or 10.0 * i, 4, costs=costs, first=2) is costs
-    assert called == [2, 3] and costs.tolist() == [7, 8, 20, 30]
-
-
 def test_a_layer_shared_with_a_network_is_trained(double):
     """As in a deep belief network: W and hbias belong to a sigmoid layer, lr is symbolic."""
     rng = np.random.RandomState(0)
@@ -169,78 +136,3 @@ def test_a_layer_shared_with_a_network_is_trained(double):
     assert not np.allclose(network(batch), before)
     propup = pytensor.function([x], rbm.propup(x)[1], mode="FAST_COMPILE")
     np.testing.assert_array_equal(network(batch), propup(batch))
-
-
-def test_compile_now_leaves_no_trace():
-    counter = pytensor.shared(np.int64(5))
-    index = pt.lscalar()
-    updates = {counter: counter + 1}
-    update = pytensor.function([index], counter + index, updates=updates, mode="FAST_COMPILE")
-    compile_now(update, updates)
-    assert counter.get_value() == 5
-    without_arguments = pytensor.function([], counter, updates=updates, mode="FAST_COMPILE")
-    compile_now(without_arguments, updates, arguments=())
-    assert counter.get_value() == 5
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "error", "message"),
-    [
-        (0, ValueError, "batch_size: .*not 0"),
-        (101, ValueError, "batch_size: at most .*100, not 101"),
-        (2.0, TypeError, "batch_size: .*not 2.0"),
-    ],
-)
-def test_bad_batch_sizes(batch_size, error, message):
-    with pytest.raises(error, match=message):
-        count_batches(100, batch_size)
-
-
-def test_the_incomplete_batch_is_left_out():
-    assert [count_batches(100, size) for size in (1, 20, 30, 100)] == [100, 5, 3, 1]
-
-
-def tutorials_loop(errors, n_batches, patience, increase, threshold):
-    """The tutorial's early stopping, counted update by update: (best update, last update)."""
-    best_error, best_update, update = np.inf, None, -1
-    while True:
-        update += 1
-        if (update + 1) % n_batches == 0:
-            if (update + 1) // n_batches > len(errors):
-                return best_update, update + 1
-            error = errors[(update + 1) // n_batches - 1]
-            if error < best_error:
-                if error < best_error * threshold:
-                    patience = max(patience, update * increase)
-                best_error, best_update = error, update + 1
-        if patience <= update:
-            return best_update, update + 1
-
-
-@pytest.mark.parametrize("increase", [1.3, 2.0])
-@pytest.mark.parametrize("patience", [7, 20, 40])
-def test_early_stopping_is_the_tutorials(patience, increase):
-    n_batches, stopped_early = 10, set()
-    for seed in range(30):
-        rng = np.random.RandomState(seed)
-        errors = 1 / np.arange(1, 41) ** rng.rand() + 0.01 * rng.rand(40)
-        stopping, best, done = EarlyStopping(patience, increase, 0.97), None, 0
-        for error in errors:
-            if stopping.updates_left(done) < n_batches:
-                done += stopping.updates_left(done)
-                break
-            done += n_batches
-            if stopping.is_best(done, error):
-                best = done
-                assert stopping.least_error == error
-        expected = tutorials_loop(errors, n_batches, patience, increase, 0.97)
-        if done < 400:
-            assert (best, done) == expected
-        stopped_early.add(done < 400)
-    assert True in stopped_early
-
-
-def test_an_error_that_is_no_number_is_never_the_best():
-    stopping = EarlyStopping(10)
-    assert not stopping.is_best(5, float("nan"))
-    assert stopping.is_best(5, 0.5) and not stopping.is_best(6, 0.5)

@@ -3,7 +3,7 @@
     E(v) = -b'v - Σ_{j<k} v_j W_jk v_k,    P(v_j = 1 | all others) = sigmoid(b_j + (W + W')_j v)
 
 (Ackley, Hinton and Sejnowski 1985). The units are sampled one after the other, each given all
-others: a chain over the units within each step of the chain over sweeps, scan in scan.
+others. So each step of the chain, a sweep, contains a chain over the units: a scan within a scan.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class BoltzmannMachine(EnergyModel):
 
 
 def main():
-    """All pictures of 3 × 3 pixels whose rows are alike or whose columns are alike."""
+    """Learn all pictures of 3 × 3 pixels whose rows are equal or whose columns are equal."""
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()

@@ -2,9 +2,9 @@
 
     E(v, h) = Σ_j (v_j - b_j)² / (2 σ_j²) - c'h - Σ_j (v_j / σ_j²) (W h)_j
 
-(Cho, Ilin and Raiko 2011). Given h, unit j is normal around (b + W h)_j with variance σ_j²; given
-v, hidden unit i is 1 with probability sigmoid(c + (v / σ²)'W)_i. So W is in the units of the data,
-and a step of the learning rate for W too: standardise the data first, or take a smaller rate.
+(Cho, Ilin and Raiko 2011). Given h, unit j is normal with mean (b + W h)_j and variance σ_j². Given
+v, hidden unit i is 1 with probability sigmoid(c + (v / σ²)'W)_i. So the scale of W, and the right
+learning rate, depend on that of the data: standardise the data first, or take a smaller rate.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from rbm_sym.logistic import sigmoid, softplus
 
 
 class GaussianRBM(RBM):
-    """Arguments as `RBM`'s; `input` is real-valued.
+    """Arguments as for `RBM`; `input` is real-valued.
 
     log_variance : shared floatX vector (n_visible,), log σ²; None makes zeros
     learn_variance : whether log σ² is one of `params`
@@ -63,19 +63,19 @@ class GaussianRBM(RBM):
         squares = pt.sqr(v_sample - self.vbias)
         return pt.sum(squares * pt.exp(-self.log_variance), axis=1) / 2
 
-    # The RBM's costs to watch are those of binary data.
+    # The RBM's monitoring costs are for binary data.
     monitoring_cost = EnergyModel.monitoring_cost
 
 
 def main():
-    """Digits as real numbers: how much of their variance does a reconstruction leave?"""
+    """Learn digits as real numbers, and print the share of variance that reconstruction leaves."""
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()
     (train_x, _), _, _ = load_data("digits")
     pictures = train_x.get_value()
-    # Most pixels at the rim are always 0. A standard deviation of at least 0.1 keeps their noise
-    # from being blown up.
+    # Most pixels at the rim are always 0. With a standard deviation of at least 0.1, their noise is
+    # not enlarged.
     scale = np.maximum(pictures.std(axis=0), 0.1)
     data = pytensor.shared((pictures - pictures.mean(axis=0)) / scale)
     index = pt.lscalar("index")

@@ -1,6 +1,6 @@
 """Restricted Boltzmann machines whose hidden units take other values than 0 and 1.
 
-With the energy of the RBM, E(v, h) = -b'v - c'h - v'Wh, and any set of values for each h_i,
+With the RBM's energy, E(v, h) = -b'v - c'h - v'Wh, and any set of values for each h_i,
 
     F(v) = -b'v - Σ_i log Σ_{h_i} exp(h_i (c_i + (v'W)_i)),    P(h_i | v) = softmax(h_i (c + v'W)_i)
 
@@ -19,9 +19,9 @@ from rbm_sym.samplers import draw_index
 
 
 class HiddenLevelsRBM(RBM):
-    """Arguments as `RBM`'s.
+    """Arguments as for `RBM`.
 
-    levels : the values that a hidden unit takes, such as (-1, 1) or range(4)
+    levels : the values that a hidden unit can take, such as (-1, 1) or range(4)
     """
 
     def __init__(self, *args, levels, **kwargs):
@@ -54,7 +54,7 @@ class HiddenLevelsRBM(RBM):
 
 
 def main():
-    """Digits, by units with values from -1 to 1 and by counting ones."""
+    """Learn digits with units that are -1 or 1, and with units that count."""
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()

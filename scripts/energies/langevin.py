@@ -1,11 +1,11 @@
-"""A free energy that is no Boltzmann machine's, a small network, sampled by Langevin steps.
+"""A free energy that does not come from hidden units: a small network, sampled by Langevin steps.
 
     F(v) = |v|² / (2 s²) - Σ_i a_i log(1 + exp(c_i + (v'W)_i))
 
-were all a_i = 1, it would be that of an RBM with Gaussian visible units; with other a there is no
-layer of hidden units to sample. But F has a gradient, and that is enough: a step down along it,
-with noise, and accepted or not so that exp(-F(v)) / Z stays unchanged (Rossky, Doll and Friedman
-1978; Roberts and Tweedie 1996).
+With all a_i = 1, this would be the free energy of an RBM with Gaussian visible units. With other a,
+there is no layer of hidden units to sample. But the gradient of F is enough. A step goes down along
+it, with noise. It is accepted or not, so that exp(-F(v)) / Z stays unchanged (Rossky, Doll and
+Friedman 1978; Roberts and Tweedie 1996).
 """
 
 import argparse
@@ -22,7 +22,7 @@ class NetworkEnergy(EnergyModel):
     """Real-valued visible units.
 
     input : symbolic floatX matrix (batch, n_visible)
-    scale : number above 0, s, some way beyond which the network has no say
+    scale : number above 0, s; far beyond it, the first term outweighs the network
     step_size : number above 0, ε: the proposal is v - ε²/2 dF/dv + ε noise. The larger it is, the
         fewer proposals are accepted
     """
@@ -59,13 +59,13 @@ class NetworkEnergy(EnergyModel):
         return v_sample - self.step_size**2 / 2 * gradient
 
     def _log_rate(self, start, end):
-        """log of exp(-F(start)) times the density of proposing `end` from there, but a constant."""
+        """log(exp(-F(start)) p(end | start)) up to a constant; p is the density of the proposal."""
         distance = pt.sum(pt.sqr(end - self._drift(start)), axis=1)
         return -self.free_energy(start) - distance / (2 * self.step_size**2)
 
 
 def main():
-    """Points on a ring in the plane."""
+    """Learn points on a ring in the plane."""
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()

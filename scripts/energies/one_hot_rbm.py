@@ -1,12 +1,13 @@
 """A restricted Boltzmann machine over one-hot groups, which models digits and labels together.
 
-The visible vector is binary units, followed by groups of which exactly one unit is 1: a softmax
-unit each. The energy is the RBM's,
+The visible vector consists of binary units, followed by groups in which exactly one unit is 1; each
+group is a softmax unit. The energy is the RBM's,
 
     E(v, h) = -b'v - c'h - v'Wh,    P(unit j of a group is the one | h) = softmax_j(b + W h)
 
-(Salakhutdinov, Mnih and Hinton 2007; Larochelle and Bengio 2008, for labels). Since the free energy
-gives p(pixels, label) up to one constant, the most probable label is that of the lowest one.
+(Salakhutdinov, Mnih and Hinton 2007; Larochelle and Bengio 2008, for labels). The free energy gives
+p(pixels, label) up to a constant factor. So the most probable label is the one with the lowest free
+energy.
 """
 
 import argparse
@@ -18,15 +19,15 @@ import pytensor.tensor as pt
 
 from rbm_sym import RBM, EnergyModel, MRG_RandomStreams, load_data
 from rbm_sym.logistic import softplus
+from rbm_sym.runs import count_batches
 from rbm_sym.samplers import draw_index
-from rbm_sym.training import count_batches
 from rbm_sym.update_rules import falling_to_zero
 
 
 class OneHotRBM(RBM):
-    """Arguments as `RBM`'s.
+    """Arguments as for `RBM`.
 
-    group_sizes : list of int, the number of units of each group; the groups stand at the end
+    group_sizes : list of int, the number of units of each group; the groups are the last units
     """
 
     def __init__(self, *args, group_sizes, **kwargs):
@@ -59,14 +60,14 @@ class OneHotRBM(RBM):
         ]
         return [pre_sigmoid_v1, v1_mean, pt.concatenate(samples, axis=1)]
 
-    # The RBM's flips single units, which a one-hot group does not allow.
+    # The RBM's cost flips single units, which a one-hot group does not allow.
     monitoring_cost = EnergyModel.monitoring_cost
 
     def label_free_energies(self, others):
-        """F for each label, (batch, labels), where the last group is the label.
+        """F for each label, (batch, labels); the last group is the label.
 
-        `others` are all visible units but the label, (batch, n_visible - labels). -F is the
-        logarithm of p(label | others), but for a constant.
+        `others` are all visible units but the label, (batch, n_visible - labels). -F is
+        log p(label | others) up to a constant.
         """
         label = self.groups[-1]
         of_others = pt.dot(others, self.W[: label.start]) + self.hbias
@@ -76,12 +77,12 @@ class OneHotRBM(RBM):
 
 
 def one_hot(index, n_units):
-    """A floatX row for each index, 1 at its place."""
+    """A floatX row for each index, with a 1 at this place."""
     return pt.cast(pt.eq(index[:, None], pt.arange(n_units)), pytensor.config.floatX)
 
 
 def main():
-    """Learn digits with their labels, and count how many test digits get a wrong one."""
+    """Learn digits with their labels, and print the share of test digits that get a wrong label."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

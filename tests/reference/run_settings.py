@@ -3,7 +3,7 @@
 Names and meanings of the settings are those of train_rbm.py's options. `columns` is the distance
 of the pixels that are taken (1: all 784), `updates` the length of the run, in batches in file
 order. `sample_steps`: after it, chains start at the first 10 pictures and are sampled twice, with
-so many Gibbs steps before each of the two samples.
+that number of Gibbs steps before each of the two samples.
 """
 
 import numpy as np

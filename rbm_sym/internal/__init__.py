@@ -1,0 +1,1 @@
+"""What the other folders share and users do not need: checks of arguments, files, memory, types."""
