@@ -92,6 +92,7 @@ def test_pretraining_finetuning_and_samples_are_theanos(name):
     assert_same(replay(RUNS[name]["settings"]), RUNS[name], of_finetuning)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not os.environ.get("RBM_SYM_THEANO_PYTHON"), reason="needs a Python that has Theano"
 )

@@ -140,6 +140,7 @@ needs_theano = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_theano
 def test_theano_live_draws_what_is_recorded(tmp_path, monkeypatch):
     monkeypatch.setenv("THEANO_FLAGS", f"device=cpu,base_compiledir={tmp_path}")
@@ -151,6 +152,7 @@ def test_theano_live_draws_what_is_recorded(tmp_path, monkeypatch):
         np.testing.assert_array_equal(made[name], recorded[name], err_msg=name)
 
 
+@pytest.mark.slow
 @needs_theano
 def test_theano_live_trains_as_recorded(tmp_path, monkeypatch):
     """But for rounding: its BLAS may not be the recording's."""

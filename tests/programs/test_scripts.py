@@ -591,6 +591,7 @@ def test_comparison_reports_names_draws_and_runs(folder):
         assert picture.size[0] > 400
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not os.environ.get("RBM_SYM_THEANO_PYTHON"), reason="needs a Python that has Theano"
 )

@@ -436,6 +436,30 @@ def test_a_checkpoint_of_fewer_versions_goes_on(folder, unfinished, uninterrupte
     assert_same(contents(output), uninterrupted("PCD, MRG, float32"))
 
 
+@pytest.mark.parametrize(
+    ("program", "option", "flags"),
+    mostly_slow(
+        [
+            ("train_rbm.py", "--epochs", ""),
+            ("train_dbn.py", "--finetuning-epochs", "mode=FAST_COMPILE,cxx="),
+        ]
+    ),
+)
+def test_a_run_of_the_house_before_goes_on(folder, data, program, option, flags):
+    """Its programs lay elsewhere, and were one with what is rbm_sym.runs now."""
+    output = folder / f"before, {program}"
+    output.mkdir()
+    kept = ROOT / "tests" / "reference" / "checkpoints" / program.replace(".py", ".npz")
+    shutil.copy(kept, output / FILE)
+    before = load_checkpoint(output)[1]
+    assert before["finished"]
+    more = [option, before["settings"][option.strip("-").replace("-", "_")] + 1]
+    said = resume(output, "--dataset", data, *more, program=program, flags=flags, cwd=folder).stdout
+    assert f"... resuming after update {before['n_updates']}\n" in said
+    after = load_checkpoint(output)[1]
+    assert after["finished"] and after["n_updates"] > before["n_updates"]
+
+
 WITHOUT_THREADPOOLCTL = "import sys; sys.modules['threadpoolctl'] = None; "
 
 
