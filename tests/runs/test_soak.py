@@ -1,13 +1,23 @@
-"""A long run: neither its memory nor its time for an epoch grows."""
+"""The memory and time of runs: neither grows, and looking for divergence takes next to none.
+
+Speed is measured, so nothing else may run beside these tests.
+"""
 
 import re
 import signal
 import statistics
 import time
 from pathlib import Path
+from timeit import timeit
 
+import numpy as np
+import pytensor
 import pytest
 from runs import started, wait_for_line
+
+from rbm_sym import RBM
+from rbm_sym.datasets import read_arrays
+from rbm_sym.runs import CheckpointTimes, epochs, open_run
 
 # The first epochs find caches cold.
 WARM_UP_EPOCHS = 3
@@ -80,3 +90,32 @@ def seconds_of_epoch(process):
 def resident_bytes(process_id):
     status = Path(f"/proc/{process_id}/status").read_text()
     return 1024 * int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("floatX", ["float32"], indirect=True)
+def test_the_watch_costs_less_than_a_hundredth(tmp_path, capsys, floatX):
+    """The loop with all its looks, around an update that takes no time, beside the tutorial's."""
+    pictures = read_arrays("digits")[0][0]
+    rbm = RBM(n_visible=784, n_hidden=500)
+    chain = pytensor.shared(np.zeros((20, 500), floatX))
+    cost, updates = rbm.get_cost_updates(persistent=chain, k=15)
+    update = pytensor.function([rbm.input], cost, updates=updates)
+    update(pictures[:20])
+
+    def seconds_of_loop(run):
+        began = time.perf_counter()
+        for _ in run.updates(run.stages_left()[0]):
+            run.record(1.0)
+        return (time.perf_counter() - began) / 1000
+
+    of_updates, of_loops = [], []
+    with open_run(tmp_path, checkpoint_every=CheckpointTimes(60)) as run:
+        run.restore(updates, epochs(20, 1000))
+        for _ in range(20):
+            of_updates.append(timeit(lambda: update(pictures[:20]), number=10) / 10)
+            of_loops.append(seconds_of_loop(run))
+    share = statistics.median(of_loops) / statistics.median(of_updates)
+    with capsys.disabled():
+        print(f"\nthe watch takes {100 * share:.2f} % of an update's time")
+    assert share < 0.01

@@ -11,16 +11,13 @@ import resource
 import shlex
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
 from itertools import product
 from pathlib import Path
-from timeit import timeit
 
 import numpy as np
-import pytensor
 import pytest
 from cases import mostly_slow
 from programs import ROOT, check_refusal, run, save_bars
@@ -39,11 +36,8 @@ from runs import (
 )
 from threadpoolctl import threadpool_info
 
-from rbm_sym import RBM
 from rbm_sym.checkpoint import load_arrays, save_arrays
-from rbm_sym.datasets import read_arrays
 from rbm_sym.internal.files import UNFINISHED
-from rbm_sym.runs import CheckpointTimes, epochs, open_run
 from rbm_sym.runs.checkpoints import FILE, load_checkpoint
 
 EPOCHS, UPDATES_AN_EPOCH, ROWS = 4, 6, 5
@@ -671,34 +665,6 @@ def test_divergence_keeps_the_last_good_checkpoint(folder, options):
     assert state["n_updates"] == number - 1
     parameters = [a for name, a in arrays.items() if re.search(" (W|hbias|vbias)$", name)]
     assert len(parameters) == 3 and all(np.isfinite(array).all() for array in parameters)
-
-
-@pytest.mark.slow
-def test_the_watch_costs_less_than_a_hundredth(tmp_path, capsys):
-    """The loop with all its looks, around an update that takes no time, beside the tutorial's."""
-    pictures = read_arrays("digits")[0][0]
-    rbm = RBM(n_visible=784, n_hidden=500)
-    chain = pytensor.shared(np.zeros((20, 500), "float32"))
-    cost, updates = rbm.get_cost_updates(persistent=chain, k=15)
-    update = pytensor.function([rbm.input], cost, updates=updates)
-    update(pictures[:20])
-
-    def seconds_of_loop(run):
-        began = time.perf_counter()
-        for _ in run.updates(run.stages_left()[0]):
-            run.record(1.0)
-        return (time.perf_counter() - began) / 1000
-
-    of_updates, of_loops = [], []
-    with open_run(tmp_path, checkpoint_every=CheckpointTimes(60)) as run:
-        run.restore(updates, epochs(20, 1000))
-        for _ in range(20):
-            of_updates.append(timeit(lambda: update(pictures[:20]), number=10) / 10)
-            of_loops.append(seconds_of_loop(run))
-    share = statistics.median(of_loops) / statistics.median(of_updates)
-    with capsys.disabled():
-        print(f"\nthe watch takes {100 * share:.2f} % of an update's time")
-    assert share < 0.01
 
 
 # --- repeated -------------------------------------------------------------------------------------
